@@ -1,0 +1,63 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .treatAllWarnings(as: .error),
+]
+
+let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let argumentParser = Target.Dependency.product(
+  name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+  name: "fuse4fs",
+  products: [
+    .executable(name: "fuse4fs", targets: ["fuse4fs"]),
+    .library(name: "IomapCache", targets: ["IomapCache"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-system", from: "1.6.0"),
+  ],
+  targets: [
+    .systemLibrary(
+      name: "CFuse3", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
+    .systemLibrary(
+      name: "CExt2FS", pkgConfig: "ext2fs", providers: [.apt(["libext2fs-dev"])]),
+    .target(name: "IomapCache", swiftSettings: strict),
+    .target(name: "Journal", dependencies: ["CExt2FS", system], swiftSettings: strict),
+    .target(
+      name: "Ext4", dependencies: ["CExt2FS", "IomapCache", "Journal", logging, system],
+      swiftSettings: strict),
+    .target(
+      name: "FuseSession", dependencies: ["CFuse3", "IomapCache", logging, system],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "fuse4fs",
+      dependencies: [
+        "Ext4", "FuseSession", "IomapCache", "Journal", argumentParser, logging, system,
+      ],
+      swiftSettings: strict),
+
+    .target(
+      name: "TestSupport", dependencies: [system], path: "Tests/Support", swiftSettings: strict),
+    .testTarget(name: "IomapCacheTests", dependencies: ["IomapCache"], swiftSettings: strict),
+    .testTarget(
+      name: "JournalTests", dependencies: ["Journal", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "Ext4Tests", dependencies: ["Ext4", "Journal", "TestSupport"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "MountTests", dependencies: ["TestSupport", "fuse4fs", "fsx", "fsdiff"],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "fsx", dependencies: [argumentParser], path: "Tests/Tools/fsx",
+      swiftSettings: strict),
+    .executableTarget(
+      name: "fsdiff", dependencies: [argumentParser], path: "Tests/Tools/fsdiff",
+      swiftSettings: strict),
+  ]
+)
