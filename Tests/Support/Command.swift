@@ -107,7 +107,7 @@ public struct Command: Sendable {
     posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, errors, create, 0o600)
     var argv = wrapped.map { strdup($0) }
     argv.append(nil)
-    defer { argv.forEach { free($0) } }
+    defer { for argument in argv { free(argument) } }
     var process = pid_t()
     let code = posix_spawnp(&process, "timeout", &actions, nil, argv, environ)
     guard code == 0 else { throw Errno(rawValue: code) }

@@ -58,7 +58,7 @@ struct Fsx: ParsableCommand {
       try exerciser.verify()
     } catch {
       print("The last operations:")
-      recent.forEach { print("  \($0)") }
+      for line in recent { print("  \(line)") }
       print("fsx: \((error as? Exerciser.Mismatch)?.description ?? "\(error)")")
       throw ExitCode.failure
     }
