@@ -38,7 +38,8 @@ let package = Package(
     .executableTarget(
       name: "fuse4fs",
       dependencies: [
-        "Ext4", "FuseSession", "IomapCache", "Journal", argumentParser, logging, system,
+        "CExt2FS", "CFuse3", "Ext4", "FuseSession", "IomapCache", "Journal",
+        argumentParser, logging, system,
       ],
       swiftSettings: strict),
 
