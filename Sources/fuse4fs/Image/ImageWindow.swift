@@ -20,8 +20,9 @@ struct ImageWindow {
 
   private init(partition number: Int, of disk: DiskReader, path: String) throws(StartupFailure) {
     guard let table = PartitionTable(of: disk) else {
-      throw .mount("'\(path)' has no intact partition table, and so no partition \(number)")
+      throw .mount("'\(path)' has no partition table, and so no partition \(number)")
     }
+    if table.isDamaged { throw Self.damagedTable(path) }
     guard let partition = table[number] else {
       let others = table.partitions.map(\.description).joined(separator: ", ")
       throw .mount(
@@ -54,6 +55,7 @@ struct ImageWindow {
       guard let table = PartitionTable(of: disk) else {
         throw .mount("'\(path)' \(Self.noFileSystem): there is no superblock")
       }
+      if table.isDamaged { throw Self.damagedTable(path) }
       let suggestion = Self.suggestion(table, of: disk)
       throw .mount(
         "'\(path)' has a partition table instead of a file system"
@@ -64,6 +66,12 @@ struct ImageWindow {
     byteCount = disk.byteCount
   }
 
+  private static func damagedTable(_ path: String) -> StartupFailure {
+    .mount(
+      "the partition table (GPT) of '\(path)' and its backup are damaged; if you know where the "
+        + "file system begins, use -o offset=BYTES")
+  }
+
   private static let noFileSystem = "holds no ext2, ext3 or ext4 file system"
 
   /// What to choose instead; empty if there is nothing.
@@ -71,7 +79,7 @@ struct ImageWindow {
     let candidates = table.partitions.filter { disk.hasExtSuperblock(at: $0.byteOffset) }
     switch candidates.count {
     case 0: return ""
-    case 1: return "; use -o partition=\(candidates[0].number) for \(candidates[0].description)"
+    case 1: return "; use -o partition=\(candidates[0].number)"
     default:
       let list = candidates.map(\.description).joined(separator: ", ")
       return "; use -o partition=N, where N is one of \(list)"

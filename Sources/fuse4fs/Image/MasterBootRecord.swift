@@ -46,8 +46,8 @@ struct MasterBootRecord {
 
   /// Walks the chain as Linux does (block/partitions/msdos.c): logical partitions count from their
   /// own record, links from the beginning of the extended partition. Only the first two entries of
-  /// these records are in use. The chain ends after 100 records in any case, so that one that runs
-  /// in a circle ends as well.
+  /// these records are in use. The chain ends where it comes back to itself, and after 100 records
+  /// in any case.
   ///
   /// - Parameter number: the number of the next logical partition.
   private static func logicalPartitions(
@@ -55,7 +55,8 @@ struct MasterBootRecord {
   ) -> [Partition] {
     var result: [Partition] = []
     var record = extended.firstSector
-    for _ in 0..<100 {
+    var visited: Set<UInt64> = []
+    while visited.count < 100, visited.insert(record).inserted {
       // Sector numbers are sums of two 32-bit numbers: their products with a sector size fit.
       guard record > 0, let entries = entries(of: disk, at: Int64(record) * sectorSize)?.prefix(2)
       else { break }

@@ -35,15 +35,22 @@ struct OpenImage: ~Copyable, Sendable {
     }
     // The file that was opened, in case the path led to another one meanwhile.
     guard fstat(descriptor, &status) == 0 else {
+      let error = Errno.last
       close(descriptor)
-      throw .mount("cannot examine '\(path)': \(Errno.last)")
+      throw .mount("cannot examine '\(path)': \(error)")
+    }
+    let number = FileIdentity.sysfsNumber(of: status.st_rdev)
+    // Opening a read-only device for writing succeeds; it is the writes that fail.
+    if writable && SystemFile.line("/sys/dev/block/\(number)/ro") == "1" {
+      close(descriptor)
+      throw Self.notWritable(path, "the device is read-only")
     }
     self.descriptor = descriptor
     isBlockDevice = status.st_mode & S_IFMT == S_IFBLK
     // The end of a block device is its size, as BLKGETSIZE64 gives it.
     byteCount = isBlockDevice ? Int64(lseek(descriptor, 0, SEEK_END)) : Int64(status.st_size)
     identity = FileIdentity(status)
-    deviceNumber = FileIdentity.sysfsNumber(of: status.st_rdev)
+    deviceNumber = number
   }
 
   /// A descriptor that was passed to us stays usable when its file cannot be opened by us, as long
@@ -61,6 +68,17 @@ struct OpenImage: ~Copyable, Sendable {
     return copy >= 0 ? copy : nil
   }
 
+  private static func isReadable(_ path: String) -> Bool {
+    if access(path, R_OK) == 0 { return true }
+    guard let copy = duplicate(ofDescriptorIn: path, writable: false) else { return false }
+    close(copy)
+    return true
+  }
+
+  private static func notWritable(_ path: String, _ reason: String) -> StartupFailure {
+    .mount("cannot open '\(path)' for writing: \(reason); mount it read-only with -o ro")
+  }
+
   private static func failure(path: String, writable: Bool, status: stat, error: Errno)
     -> StartupFailure
   {
@@ -69,11 +87,7 @@ struct OpenImage: ~Copyable, Sendable {
       return ImageLock.conflict(path: path, status: status)
         ?? KernelUse.conflict(blockDevice: path, number: status.st_rdev)
     case .permissionDenied, .notPermitted, .readOnlyFileSystem:
-      let readable = access(path, R_OK) == 0
-      if writable && readable {
-        return .mount(
-          "cannot open '\(path)' for writing: \(error); mount it read-only with -o ro")
-      }
+      if writable && isReadable(path) { return notWritable(path, "\(error)") }
       return .mount("cannot open '\(path)': \(error); you need the permission to read it")
     default:
       return .mount("cannot open '\(path)': \(error)")

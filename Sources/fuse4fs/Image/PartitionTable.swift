@@ -20,8 +20,10 @@ struct Partition: Equatable, Sendable {
 struct PartitionTable: Sendable {
   /// In the order of the table. Only what begins within the device is listed.
   let partitions: [Partition]
+  /// There is a GUID partition table, and neither it nor its backup can be used.
+  let isDamaged: Bool
 
-  /// Nil if there is no partition table, or none that is intact.
+  /// Nil if there is no partition table.
   ///
   /// As Linux does, a GUID partition table counts only behind a protective master boot record. What
   /// a sector is, the table does not say: a GUID partition table shows it by its place; a master
@@ -32,14 +34,15 @@ struct PartitionTable: Sendable {
       let tables = Self.sectorSizes.lazy.compactMap {
         GUIDPartitionTable.partitions(of: disk, sectorSize: $0)
       }
-      guard let table = tables.first else { return nil }
-      partitions = table
+      partitions = tables.first ?? []
+      isDamaged = tables.isEmpty
     } else {
       let tables = Self.sectorSizes.map { bootRecord.partitions(of: disk, sectorSize: $0) }
       let plausible = tables.first { table in
         table.contains { disk.hasExtSuperblock(at: $0.byteOffset) }
       }
       partitions = plausible ?? tables[0]
+      isDamaged = false
     }
   }
 
