@@ -1,0 +1,174 @@
+import CExt2FS
+import Glibc
+import IomapCache
+import Synchronization
+
+/// An inode in memory: its on-disk form, and what is cached about it.
+///
+/// Lock order: `io`, then the volume's `commitGate`, then its `metadata` lock. The on-disk form (`raw` and
+/// everything computed from it) belongs to the metadata lock; the mappings and the data that they lead to
+/// belong to `io`.
+public final class Inode: @unchecked Sendable {
+  public let number: InodeNumber
+  unowned let volume: Volume
+
+  /// The inode as it stands in the inode table, `volume.inodeSize` bytes of it.
+  let raw: UnsafeMutablePointer<ext2_inode_large>
+
+  /// Shared by reads and by writes into blocks that the file already has; exclusive for whatever changes
+  /// the file's size or blocks.
+  let io = ReadWriteLock()
+  /// What is known of where the file's bytes live. Changed under `io` held exclusively, or filled in from
+  /// disk under the metadata lock; the mutex only keeps concurrent readers apart.
+  let mappings = Mutex(MappingCache())
+  /// The size in bytes, readable under `io` without the metadata lock.
+  let sizeInBytes: Atomic<UInt64>
+  /// When data was last written without the kernel keeping the time, in nanoseconds since 1970; 0 for
+  /// never. Folded into the on-disk form at the next occasion.
+  let lastWrite = Atomic<Int64>(0)
+  /// The file's data lies in the inode itself. Changed under `io` held exclusively.
+  let hasInlineData: Atomic<Bool>
+  /// True unless the inode is known to have no `security.capability`, which a write must remove.
+  let mayHaveCapability = Atomic<Bool>(true)
+
+  /// The inode has lost its last name; it is freed when it is no longer used.
+  let isUnlinked = Atomic<Bool>(false)
+
+  /// How many times the kernel has been given this inode and has not yet forgotten it. Belongs to the
+  /// inode table's lock.
+  var lookupCount: UInt64 = 0
+
+  /// Takes over `raw`, which must have been allocated with room for the volume's inode size and for
+  /// `ext2_inode_large`.
+  init(number: InodeNumber, volume: Volume, raw: UnsafeMutablePointer<ext2_inode_large>) {
+    self.number = number
+    self.volume = volume
+    self.raw = raw
+    sizeInBytes = Atomic(Self.size(raw))
+    hasInlineData = Atomic(raw.pointee.i_flags & InodeFlags.inlineData.rawValue != 0)
+  }
+
+  deinit { raw.deallocate() }
+
+  /// Writes the on-disk form to the inode table (in memory, until the next commit). Metadata lock held.
+  func store() throws(Ext4Error) {
+    let code = raw.withMemoryRebound(to: ext2_inode.self, capacity: 1) {
+      ext2fs_write_inode_full(volume.fs, number.rawValue, $0, CInt(volume.inodeSize))
+    }
+    try check(code, "writing the inode", number)
+  }
+
+  /// Reads the on-disk form again, after libext2fs has changed it behind our back. Metadata lock held.
+  func reload() throws(Ext4Error) {
+    let code = raw.withMemoryRebound(to: ext2_inode.self, capacity: 1) {
+      ext2fs_read_inode_full(volume.fs, number.rawValue, $0, CInt(volume.inodeSize))
+    }
+    try check(code, "reading the inode", number)
+    sizeInBytes.store(Self.size(raw), ordering: .releasing)
+    hasInlineData.store(flags.contains(.inlineData), ordering: .releasing)
+  }
+
+  /// Calls `body` with the on-disk form as most of libext2fs wants it.
+  @inline(__always)
+  func withRaw<R>(_ body: (UnsafeMutablePointer<ext2_inode>) -> R) -> R {
+    raw.withMemoryRebound(to: ext2_inode.self, capacity: 1, body)
+  }
+
+  private static func size(_ raw: UnsafeMutablePointer<ext2_inode_large>) -> UInt64 {
+    UInt64(raw.pointee.i_size_high) << 32 | UInt64(raw.pointee.i_size)
+  }
+}
+
+// The fields of the on-disk form. Metadata lock held, for all of them.
+extension Inode {
+  public var mode: UInt16 {
+    get { raw.pointee.i_mode }
+    set { raw.pointee.i_mode = newValue }
+  }
+
+  public var fileType: FileType? { FileType(mode: mode) }
+  public var isDirectory: Bool { mode & 0o170000 == 0o040000 }
+  public var isRegularFile: Bool { mode & 0o170000 == 0o100000 }
+  public var isSymbolicLink: Bool { mode & 0o170000 == 0o120000 }
+
+  public var flags: InodeFlags {
+    get { InodeFlags(rawValue: raw.pointee.i_flags) }
+    set { raw.pointee.i_flags = newValue.rawValue }
+  }
+
+  public var userID: UInt32 {
+    get { UInt32(raw.pointee.osd2.linux2.l_i_uid_high) << 16 | UInt32(raw.pointee.i_uid) }
+    set {
+      raw.pointee.i_uid = UInt16(truncatingIfNeeded: newValue)
+      raw.pointee.osd2.linux2.l_i_uid_high = UInt16(newValue >> 16)
+    }
+  }
+
+  public var groupID: UInt32 {
+    get { UInt32(raw.pointee.osd2.linux2.l_i_gid_high) << 16 | UInt32(raw.pointee.i_gid) }
+    set {
+      raw.pointee.i_gid = UInt16(truncatingIfNeeded: newValue)
+      raw.pointee.osd2.linux2.l_i_gid_high = UInt16(newValue >> 16)
+    }
+  }
+
+  /// Bytes. A change reaches the data path at once.
+  public var size: UInt64 {
+    get { Self.size(raw) }
+    set {
+      raw.pointee.i_size = UInt32(truncatingIfNeeded: newValue)
+      raw.pointee.i_size_high = UInt32(newValue >> 32)
+      sizeInBytes.store(newValue, ordering: .releasing)
+    }
+  }
+
+  /// `i_links_count`; for a directory with more subdirectories than fit, 1 (dir_nlink).
+  public var linkCount: UInt16 {
+    get { raw.pointee.i_links_count }
+    set { raw.pointee.i_links_count = newValue }
+  }
+
+  public var generation: UInt32 { raw.pointee.i_generation }
+
+  /// What `st_blocks` reports: 512-byte sectors.
+  public var sectorCount: UInt64 {
+    var count = UInt64(raw.pointee.i_blocks)
+    guard volume.features.readOnlyCompatible.contains(.hugeFile) else { return count }
+    count |= UInt64(raw.pointee.osd2.linux2.l_i_blocks_hi) << 32
+    return flags.contains(.hugeFile) ? count * UInt64(volume.blockSize / 512) : count
+  }
+
+  /// The block that holds extended attributes; nil for none.
+  var attributeBlock: UInt64? {
+    let block =
+      UInt64(raw.pointee.osd2.linux2.l_i_file_acl_high) << 32 | UInt64(raw.pointee.i_file_acl)
+    return block == 0 ? nil : block
+  }
+
+  /// Deletion time, or the next inode of the orphan list while the inode is on it.
+  var deletionTime: UInt32 {
+    get { raw.pointee.i_dtime }
+    set { raw.pointee.i_dtime = newValue }
+  }
+
+  /// The device of a character or block special file, in the kernel's `new_encode_dev` form.
+  public var deviceNumber: UInt32 {
+    let old = raw.pointee.i_block.0
+    let new = raw.pointee.i_block.1
+    guard old != 0 else { return new }
+    return (old & 0xFF00) | (old & 0xFF)
+  }
+
+  func setDeviceNumber(_ device: UInt32) {
+    let major = (device >> 8) & 0xFFF
+    let minor = (device & 0xFF) | ((device >> 12) & 0xFFF00)
+    // old_valid_dev (include/linux/kdev_t.h): both numbers fit into 8 bits.
+    if major < 256, minor < 256 {
+      raw.pointee.i_block.0 = major << 8 | minor
+      raw.pointee.i_block.1 = 0
+    } else {
+      raw.pointee.i_block.0 = 0
+      raw.pointee.i_block.1 = device
+    }
+  }
+}

@@ -1,0 +1,122 @@
+import CExt2FS
+import Glibc
+import IomapCache
+import Journal
+import Synchronization
+import SystemPackage
+
+/// A mounted ext2, ext3 or ext4 file system.
+///
+/// Lock order: an inode's `io`, then `commitGate`, then `metadata`. libext2fs is not thread-safe: everything
+/// that touches `fs`, `cache` or the on-disk form of an inode holds `metadata`. File data never passes under
+/// it. Functions that want it held already say so; the others take it.
+public final class Volume: @unchecked Sendable {
+  /// How the file system is to behave.
+  public struct Options: Sendable {
+    public enum ErrorBehavior: Sendable { case carryOn, remountReadOnly, panic }
+
+    public var readOnly = false
+    /// Mount read-only although the journal holds transactions that are not replayed.
+    public var noRecovery = false
+    /// Nil: what the superblock says.
+    public var onError: ErrorBehavior?
+    /// Nil: what the superblock's default mount options say.
+    public var accessControlLists: Bool?
+    public var userAttributes: Bool?
+    /// Subtract no metadata overhead from the size that statfs reports.
+    public var minixDF = false
+    /// Every change is on stable storage before it is acknowledged.
+    public var synchronous = false
+    /// The same, for changes to directories.
+    public var synchronousDirectories = false
+
+    public init() {}
+  }
+
+  public let options: Options
+  public let device: BlockDevice
+  public let features: Features
+  /// Bytes a block, 1024 to 65,536.
+  public let blockSize: Int
+  /// Bytes an inode occupies in the inode table, 128 to the block size.
+  public let inodeSize: Int
+  public let onError: Options.ErrorBehavior
+
+  let fs: ext2_filsys
+  let cache: BlockCache
+  let metadata = MetadataLock()
+  /// Held shared by a write between choosing new blocks and recording them, exclusively by a commit, so that
+  /// no commit ever finds blocks taken whose data is not on its way to disk.
+  let commitGate = ReadWriteLock()
+  let inodes = InodeTable()
+
+  /// The groups whose bitmaps or descriptors changed since the last commit. Metadata lock held.
+  var changedGroups = ChangedGroups()
+  /// Unlinked files that are still in use: the file system's own list of them. Metadata lock held.
+  var orphans = OrphanList()
+  /// Blocks that hold no files, once they have been counted. Metadata lock held.
+  var knownOverhead: UInt64?
+  /// Files with a write time that is not yet in their on-disk form. Its lock is an innermost one.
+  let recentlyWritten = Mutex<[Inode]>([])
+  /// What goes wrong in the background, for the next caller who asks whether all is well.
+  let health = Health()
+  /// Whether the file system was clean when it was mounted, so that it may be called so again.
+  var wasClean = false
+  /// Spreads directories over the groups (Orlov). Metadata lock held.
+  var nextTopLevelGroup: UInt32 = 0
+
+  init(
+    options: Options, device: BlockDevice, cache: BlockCache, fs: ext2_filsys, features: Features
+  ) {
+    self.options = options
+    self.device = device
+    self.cache = cache
+    self.fs = fs
+    self.features = features
+    blockSize = Int(fs.pointee.blocksize)
+    inodeSize = Int(max(fs.pointee.super.pointee.s_inode_size, 128))
+    onError =
+      options.onError
+      ?? {
+        switch fs.pointee.super.pointee.s_errors {
+        case UInt16(EXT2_ERRORS_RO): .remountReadOnly
+        case UInt16(EXT2_ERRORS_PANIC): .panic
+        default: .carryOn
+        }
+      }()
+  }
+
+  /// log2(`blockSize`).
+  var blockShift: UInt64 { UInt64(blockSize.trailingZeroBitCount) }
+
+  var superblock: UnsafeMutablePointer<ext2_super_block> { fs.pointee.super }
+
+  /// Blocks in the file system.
+  var blockCount: UInt64 { ext2fs_blocks_count(superblock) }
+
+  /// True when `count` blocks from `first` on lie within the file system, behind the boot block.
+  func contains(_ first: BlockNumber, count: UInt64 = 1) -> Bool {
+    first.rawValue >= UInt64(superblock.pointee.s_first_data_block) && first.rawValue != 0
+      && first.rawValue < blockCount && count <= blockCount - first.rawValue
+  }
+
+  /// The cached buffer of `block`, valid for as long as the metadata lock is held.
+  func readBlock(_ block: BlockNumber, of inode: InodeNumber) throws(Ext4Error) -> BlockCache.Buffer
+  {
+    guard contains(block) else {
+      throw .corrupted(inode, what: "a block number lies outside the file system")
+    }
+    do throws(Errno) {
+      return try cache.read(block)
+    } catch {
+      throw .library(code: Int(error.rawValue), doing: "reading a metadata block", inode)
+    }
+  }
+
+  /// Whether changes are possible now: mounted for writing, and nothing has gone wrong that forbids it.
+  public var isWritable: Bool { !options.readOnly && !health.isReadOnly }
+
+  func requireWritable() throws(Ext4Error) {
+    guard isWritable else { throw .errno(.readOnlyFileSystem) }
+  }
+}

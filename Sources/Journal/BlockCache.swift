@@ -1,0 +1,132 @@
+import Glibc
+import SystemPackage
+
+/// Metadata blocks in memory: read once, changed in place, written back together.
+///
+/// Not safe for concurrent use: whoever owns it serialises all calls (the volume's metadata lock).
+/// A buffer stays where it is until `trim` or `forget`, so a caller may hold on to it for as long as
+/// it holds that lock.
+public final class BlockCache {
+  public final class Buffer {
+    public let block: BlockNumber
+    public let data: UnsafeMutableRawPointer
+    /// The contents have passed the checks of their owner (checksum, structure) since they were read.
+    public var isVerified = false
+    fileprivate(set) var isDirty = false
+    fileprivate var wasUsed = true
+
+    fileprivate init(block: BlockNumber, size: Int) {
+      self.block = block
+      data = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 4096)
+    }
+
+    deinit { data.deallocate() }
+  }
+
+  public let device: BlockDevice
+  /// Bytes a block; the power of two that the file system uses.
+  public private(set) var blockSize = 1024
+  private var buffers: [UInt64: Buffer] = [:]
+  private var dirty: [Buffer] = []
+
+  public init(device: BlockDevice) {
+    self.device = device
+  }
+
+  public var isDirty: Bool { !dirty.isEmpty }
+
+  /// Changes the unit of block numbers. Everything cached is written back and dropped.
+  public func setBlockSize(_ size: Int) throws(Errno) {
+    guard size != blockSize else { return }
+    try writeBack()
+    buffers.removeAll()
+    blockSize = size
+  }
+
+  /// The buffer of `block`, read from the device if it isn't there.
+  public func read(_ block: BlockNumber) throws(Errno) -> Buffer {
+    if let buffer = buffers[block.rawValue] {
+      buffer.wasUsed = true
+      return buffer
+    }
+    let buffer = Buffer(block: block, size: blockSize)
+    try device.read(
+      into: UnsafeMutableRawBufferPointer(start: buffer.data, count: blockSize),
+      at: try byteOffset(of: block))
+    buffers[block.rawValue] = buffer
+    return buffer
+  }
+
+  /// The buffer of `block` for a caller who replaces all of its contents. Not read from the device;
+  /// what it holds is undefined when it was not cached.
+  public func overwrite(_ block: BlockNumber) throws(Errno) -> Buffer {
+    if let buffer = buffers[block.rawValue] {
+      buffer.wasUsed = true
+      buffer.isVerified = false
+      return buffer
+    }
+    _ = try byteOffset(of: block)
+    let buffer = Buffer(block: block, size: blockSize)
+    buffers[block.rawValue] = buffer
+    return buffer
+  }
+
+  /// Says that the contents of `buffer` have changed and must reach the device.
+  public func markDirty(_ buffer: Buffer) {
+    guard !buffer.isDirty else { return }
+    buffer.isDirty = true
+    dirty.append(buffer)
+  }
+
+  /// Drops the blocks without writing them: they were freed, and may become another owner's data.
+  public func forget(_ first: BlockNumber, count: UInt64) {
+    if count > UInt64(buffers.count) {
+      let end = first + count
+      for (number, buffer) in buffers where number >= first.rawValue && number < end.rawValue {
+        buffer.isDirty = false
+        buffers[number] = nil
+      }
+    } else {
+      for number in first.rawValue..<(first + count).rawValue {
+        if let buffer = buffers.removeValue(forKey: number) { buffer.isDirty = false }
+      }
+    }
+  }
+
+  /// Writes all changed blocks to the device, in the order of their numbers. When a write fails the
+  /// rest is still tried, what failed stays dirty, and the first error is thrown.
+  public func writeBack() throws(Errno) {
+    guard !dirty.isEmpty else { return }
+    var pending = dirty.filter { $0.isDirty }
+    pending.sort { $0.block < $1.block }
+    dirty.removeAll(keepingCapacity: true)
+    var failure: Errno?
+    for buffer in pending {
+      do throws(Errno) {
+        try device.write(
+          UnsafeRawBufferPointer(start: buffer.data, count: blockSize),
+          at: try byteOffset(of: buffer.block))
+        buffer.isDirty = false
+      } catch {
+        failure = failure ?? error
+        dirty.append(buffer)
+      }
+    }
+    if let failure { throw failure }
+  }
+
+  /// Drops clean blocks that were not used since the last call, once more than `limit` bytes are held.
+  /// Invalidates every buffer that callers may still hold.
+  public func trim(to limit: Int) {
+    guard buffers.count * blockSize > limit else { return }
+    for (number, buffer) in buffers where !buffer.isDirty {
+      if buffer.wasUsed { buffer.wasUsed = false } else { buffers[number] = nil }
+    }
+  }
+
+  private func byteOffset(of block: BlockNumber) throws(Errno) -> UInt64 {
+    let (offset, overflow) = block.rawValue.multipliedReportingOverflow(by: UInt64(blockSize))
+    guard !overflow, offset <= UInt64(device.byteCount) else { throw .ioError }
+    return offset
+  }
+}

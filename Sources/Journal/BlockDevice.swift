@@ -1,0 +1,93 @@
+import Glibc
+import SystemPackage
+
+/// The window of a file or block device that holds a file system.
+///
+/// All I/O is positional, so that any number of threads may share one. Data goes through here directly;
+/// metadata goes through a `BlockCache`.
+public final class BlockDevice: Sendable {
+  public let fileDescriptor: CInt
+  /// Where the file system begins, in bytes from the start of the file or device.
+  public let byteOffset: Int64
+  /// Bytes from there that belong to the file system.
+  public let byteCount: Int64
+  public let isWritable: Bool
+
+  /// `fileDescriptor` stays the caller's, who must keep it open for as long as the device is used.
+  public init(fileDescriptor: CInt, byteOffset: Int64, byteCount: Int64, isWritable: Bool) {
+    self.fileDescriptor = fileDescriptor
+    self.byteOffset = byteOffset
+    self.byteCount = byteCount
+    self.isWritable = isWritable
+  }
+
+  /// Fills `buffer` from `offset`; a range that is not wholly within the device is EIO.
+  public func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(Errno) {
+    try check(buffer.count, at: offset)
+    var done = 0
+    while done < buffer.count {
+      let count = pread(
+        fileDescriptor, buffer.baseAddress! + done, buffer.count - done,
+        off_t(byteOffset) + off_t(offset) + done)
+      if count < 0 {
+        if errno == EINTR { continue }
+        throw Errno(rawValue: errno)
+      }
+      // A sparse image may be shorter than its file system: what is missing was never written.
+      if count == 0 {
+        memset(buffer.baseAddress! + done, 0, buffer.count - done)
+        return
+      }
+      done += count
+    }
+  }
+
+  /// Writes all of `buffer` at `offset`; a range that is not wholly within the device is EIO.
+  public func write(_ buffer: UnsafeRawBufferPointer, at offset: UInt64) throws(Errno) {
+    try check(buffer.count, at: offset)
+    guard isWritable else { throw .readOnlyFileSystem }
+    var done = 0
+    while done < buffer.count {
+      let count = pwrite(
+        fileDescriptor, buffer.baseAddress! + done, buffer.count - done,
+        off_t(byteOffset) + off_t(offset) + done)
+      if count < 0 {
+        if errno == EINTR { continue }
+        throw Errno(rawValue: errno)
+      }
+      if count == 0 { throw .ioError }
+      done += count
+    }
+  }
+
+  /// Writes `count` zero bytes at `offset`.
+  public func writeZeros(_ count: UInt64, at offset: UInt64) throws(Errno) {
+    let chunk = Self.zeros.count
+    var done: UInt64 = 0
+    while done < count {
+      let length = Int(min(UInt64(chunk), count - done))
+      try write(
+        UnsafeRawBufferPointer(start: Self.zeros.baseAddress, count: length), at: offset + done)
+      done += UInt64(length)
+    }
+  }
+
+  /// Returns when everything written so far is on stable storage.
+  public func synchronize() throws(Errno) {
+    guard isWritable else { return }
+    while fdatasync(fileDescriptor) != 0 {
+      if errno != EINTR { throw Errno(rawValue: errno) }
+    }
+  }
+
+  private func check(_ count: Int, at offset: UInt64) throws(Errno) {
+    let size = UInt64(byteCount)
+    guard offset <= size, UInt64(count) <= size - offset else { throw .ioError }
+  }
+
+  private nonisolated(unsafe) static let zeros: UnsafeRawBufferPointer = {
+    let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
+    memset(memory.baseAddress!, 0, memory.count)
+    return UnsafeRawBufferPointer(memory)
+  }()
+}
