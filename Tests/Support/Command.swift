@@ -88,12 +88,13 @@ public struct Command: Sendable {
       command += [
         "setpriv", "--reuid=\(user.uid)", "--regid=\(user.gid)", "--clear-groups",
         "--inh-caps=-all",
-        "env", "HOME=\(user.home)", "USER=\(user.name)", "LOGNAME=\(user.name)",
       ]
-    } else {
-      command.append("env")
     }
+    command.append("env")
     if let directory { command.append("--chdir=\(directory)") }
+    if let user {
+      command += ["HOME=\(user.home)", "USER=\(user.name)", "LOGNAME=\(user.name)"]
+    }
     return command + ["LC_ALL=C.UTF-8"] + environment + arguments
   }
 
