@@ -19,7 +19,7 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
-    .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
     .package(url: "https://github.com/apple/swift-system", from: "1.6.0"),
   ],
   targets: [
@@ -38,7 +38,8 @@ let package = Package(
     .executableTarget(
       name: "fuse4fs",
       dependencies: [
-        "Ext4", "FuseSession", "IomapCache", "Journal", argumentParser, logging, system,
+        "CExt2FS", "CFuse3", "Ext4", "FuseSession", "IomapCache", "Journal",
+        argumentParser, logging, system,
       ],
       swiftSettings: strict),
 

@@ -6,6 +6,10 @@
 #define FUSE_USE_VERSION 314
 #include <fuse_lowlevel.h>
 
+#include <sys/prctl.h>
+#include <syslog.h>
+#include <unistd.h>
+
 /// fuse_session_new is a function-like macro from libfuse 3.17 on.
 static inline struct fuse_session *cfuse_session_new(struct fuse_args *args,
                                                      const struct fuse_lowlevel_ops *operations,
@@ -17,4 +21,27 @@ static inline struct fuse_session *cfuse_session_new(struct fuse_args *args,
 static inline int cfuse_session_custom_io(struct fuse_session *session,
                                           const struct fuse_custom_io *io, int fd) {
   return fuse_session_custom_io(session, io, fd);
+}
+
+/// Swift hides fork because a child of a threaded process may only exec. The daemon forks before it
+/// has a second thread.
+static inline pid_t cfuse_fork(void) { return fork(); }
+
+/// The signal that this process gets when its parent ends; 0 for none. prctl is variadic.
+static inline int cfuse_set_parent_death_signal(int signal_number) {
+  return prctl(PR_SET_PDEATHSIG, (unsigned long)signal_number, 0UL, 0UL, 0UL);
+}
+
+/// Swift refuses the global variable.
+static inline char **cfuse_environment(void) {
+  extern char **environ;
+  return environ;
+}
+
+/// openlog keeps the pointer to the name, so that a literal must stand here.
+static inline void cfuse_open_syslog(void) { openlog("fuse4fs", LOG_PID, LOG_DAEMON); }
+
+/// syslog is variadic.
+static inline void cfuse_syslog(int priority, const char *message) {
+  syslog(priority, "%s", message);
 }

@@ -55,7 +55,8 @@ public struct MappingCache: Sendable {
     }
     if index > 0, mappings[index - 1].isContinued(by: merged) {
       merged = mappings[index - 1]
-      merged.length = replaced.isEmpty
+      merged.length =
+        replaced.isEmpty
         ? merged.length + mapping.length
         : merged.length + mapping.length + mappings[index].length
       replaced = (index - 1)..<replaced.upperBound

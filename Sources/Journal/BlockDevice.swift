@@ -28,7 +28,7 @@ public final class BlockDevice: Sendable {
     while done < buffer.count {
       let count = pread(
         fileDescriptor, buffer.baseAddress! + done, buffer.count - done,
-        byteOffset + Int64(offset) + Int64(done))
+        off_t(byteOffset) + off_t(offset) + done)
       if count < 0 {
         if errno == EINTR { continue }
         throw Errno(rawValue: errno)
@@ -50,7 +50,7 @@ public final class BlockDevice: Sendable {
     while done < buffer.count {
       let count = pwrite(
         fileDescriptor, buffer.baseAddress! + done, buffer.count - done,
-        byteOffset + Int64(offset) + Int64(done))
+        off_t(byteOffset) + off_t(offset) + done)
       if count < 0 {
         if errno == EINTR { continue }
         throw Errno(rawValue: errno)

@@ -26,8 +26,13 @@ public final class Inode: @unchecked Sendable {
   /// When data was last written without the kernel keeping the time, in nanoseconds since 1970; 0 for
   /// never. Folded into the on-disk form at the next occasion.
   let lastWrite = Atomic<Int64>(0)
+  /// The file's data lies in the inode itself. Changed under `io` held exclusively.
+  let hasInlineData: Atomic<Bool>
   /// True unless the inode is known to have no `security.capability`, which a write must remove.
   let mayHaveCapability = Atomic<Bool>(true)
+
+  /// The inode has lost its last name; it is freed when it is no longer used.
+  let isUnlinked = Atomic<Bool>(false)
 
   /// How many times the kernel has been given this inode and has not yet forgotten it. Belongs to the
   /// inode table's lock.
@@ -40,6 +45,7 @@ public final class Inode: @unchecked Sendable {
     self.volume = volume
     self.raw = raw
     sizeInBytes = Atomic(Self.size(raw))
+    hasInlineData = Atomic(raw.pointee.i_flags & InodeFlags.inlineData.rawValue != 0)
   }
 
   deinit { raw.deallocate() }
@@ -59,6 +65,7 @@ public final class Inode: @unchecked Sendable {
     }
     try check(code, "reading the inode", number)
     sizeInBytes.store(Self.size(raw), ordering: .releasing)
+    hasInlineData.store(flags.contains(.inlineData), ordering: .releasing)
   }
 
   /// Calls `body` with the on-disk form as most of libext2fs wants it.

@@ -32,7 +32,8 @@ public struct InodeFlags: OptionSet, Sendable {
   ]
   /// What a regular file may carry (EXT4_REG_FLMASK).
   static let regularFileMask = InodeFlags(
-    rawValue: ~(InodeFlags([.synchronousDirectory, .topDirectory, .casefold, .inheritProject])
+    rawValue:
+      ~(InodeFlags([.synchronousDirectory, .topDirectory, .casefold, .inheritProject])
       .rawValue))
   /// What neither a file nor a directory may carry (EXT4_OTHER_FLMASK): the only ones allowed.
   static let otherMask: InodeFlags = [.noDump, .noAccessTime]

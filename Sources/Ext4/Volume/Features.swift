@@ -93,13 +93,13 @@ public struct Features: Sendable {
     return names
   }
 
-  private static func names<Set: OptionSet<UInt32>>(
-    of set: Set, in table: [(Set, String)]
-  ) -> [String] where Set.RawValue == UInt32 {
-    (0..<32).compactMap { bit in
-      let value = UInt32(1) << bit
+  private static func names<Flags: OptionSet>(
+    of set: Flags, in table: [(Flags, String)]
+  ) -> [String] where Flags.RawValue == UInt32 {
+    (0..<32).compactMap { bit -> String? in
+      let value: UInt32 = 1 << UInt32(bit)
       guard set.rawValue & value != 0 else { return nil }
-      return table.first { $0.0.rawValue == value }?.1 ?? "FEATURE_0x\(String(value, radix: 16))"
+      return table.first { $0.0.rawValue == value }?.1 ?? "FEATURE_0x" + String(value, radix: 16)
     }
   }
 }

@@ -3,6 +3,7 @@ import Glibc
 import IomapCache
 import Journal
 import Synchronization
+import SystemPackage
 
 /// A mounted ext2, ext3 or ext4 file system.
 ///
@@ -53,8 +54,14 @@ public final class Volume: @unchecked Sendable {
   var changedGroups = ChangedGroups()
   /// Unlinked files that are still in use: the file system's own list of them. Metadata lock held.
   var orphans = OrphanList()
+  /// Blocks that hold no files, once they have been counted. Metadata lock held.
+  var knownOverhead: UInt64?
+  /// Files with a write time that is not yet in their on-disk form. Its lock is an innermost one.
+  let recentlyWritten = Mutex<[Inode]>([])
   /// What goes wrong in the background, for the next caller who asks whether all is well.
   let health = Health()
+  /// Whether the file system was clean when it was mounted, so that it may be called so again.
+  var wasClean = false
   /// Spreads directories over the groups (Orlov). Metadata lock held.
   var nextTopLevelGroup: UInt32 = 0
 
@@ -94,7 +101,8 @@ public final class Volume: @unchecked Sendable {
   }
 
   /// The cached buffer of `block`, valid for as long as the metadata lock is held.
-  func readBlock(_ block: BlockNumber, of inode: InodeNumber) throws(Ext4Error) -> BlockCache.Buffer {
+  func readBlock(_ block: BlockNumber, of inode: InodeNumber) throws(Ext4Error) -> BlockCache.Buffer
+  {
     guard contains(block) else {
       throw .corrupted(inode, what: "a block number lies outside the file system")
     }

@@ -1,0 +1,168 @@
+import CExt2FS
+import Journal
+import SystemPackage
+
+/// Consecutive blocks that were taken together.
+struct BlockRun {
+  var first: BlockNumber
+  var count: UInt64
+
+  var end: BlockNumber { first + count }
+}
+
+// Taking and giving back blocks. Metadata lock held, for all of this.
+extension Volume {
+  /// Who a block is taken for, which decides how deep into the reserves it may reach.
+  enum Purpose {
+    /// File data of an unprivileged owner.
+    case data
+    /// File data of root or of whoever the superblock reserves blocks for.
+    case privilegedData
+    /// Nodes of extent trees, directory blocks, attributes: without them an operation under way fails.
+    case metadata
+  }
+
+  /// Learns of every block that libext2fs takes or frees, wherever in the library it happens.
+  func watchBlockAllocation() {
+    fs.pointee.priv_data = Unmanaged.passUnretained(self).toOpaque()
+    ext2fs_set_block_alloc_stats_callback(
+      fs,
+      { fs, block, inUse in
+        Volume.of(fs!).blocksChanged(
+          BlockRun(first: BlockNumber(block), count: 1), inUse: inUse > 0)
+      }, nil)
+    ext2fs_set_block_alloc_stats_range_callback(
+      fs,
+      { fs, block, count, inUse in
+        Volume.of(fs!).blocksChanged(
+          BlockRun(first: BlockNumber(block), count: UInt64(count)), inUse: inUse > 0)
+      }, nil)
+  }
+
+  private static func of(_ fs: ext2_filsys) -> Volume {
+    Unmanaged<Volume>.fromOpaque(fs.pointee.priv_data).takeUnretainedValue()
+  }
+
+  private func blocksChanged(_ run: BlockRun, inUse: Bool) {
+    let last = BlockNumber(run.end.rawValue - 1)
+    for group in group(of: run.first)...group(of: last) { changedGroups.blocksChanged(in: group) }
+    // What was metadata may become data, which is written behind the cache's back.
+    if !inUse { cache.forget(run.first, count: run.count) }
+  }
+
+  func group(of block: BlockNumber) -> UInt32 {
+    ext2fs_group_of_blk2(fs, block.rawValue)
+  }
+
+  /// Free blocks that nobody may have for data: the kernel keeps 2 % or 4,096 of them, whichever is less, so
+  /// that operations under way find room for metadata (ext4_calculate_resv_clusters).
+  var metadataReserve: UInt64 {
+    guard features.incompatible.contains(.extents) else { return 0 }
+    return min(blockCount / 50, 4096)
+  }
+
+  private func floor(for purpose: Purpose) -> UInt64 {
+    switch purpose {
+    case .metadata: 0
+    case .privilegedData: metadataReserve
+    case .data: metadataReserve + ext2fs_r_blocks_count(superblock)
+    }
+  }
+
+  /// Takes up to `wanted` consecutive blocks, as near behind `goal` as there are some. ENOSPC when there is
+  /// none. The caller adds them to the inode's count.
+  func allocateBlocks(
+    near goal: BlockNumber, upTo wanted: UInt64, for purpose: Purpose
+  ) throws(Ext4Error) -> BlockRun {
+    let free = ext2fs_free_blocks_count(superblock)
+    let floor = floor(for: purpose)
+    guard free > floor else { throw .errno(.noSpace) }
+    let limit = min(wanted, free - floor)
+    guard let run = findFreeBlocks(near: goal, upTo: limit) else { throw .errno(.noSpace) }
+    ext2fs_block_alloc_stats_range(fs, run.first.rawValue, UInt32(run.count), 1)
+    return run
+  }
+
+  /// Gives `run` back. The caller subtracts it from the inode's count.
+  func freeBlocks(_ run: BlockRun) {
+    ext2fs_block_alloc_stats_range(fs, run.first.rawValue, UInt32(run.count), -1)
+  }
+
+  /// The first stretch behind `goal` that is long enough, or else the longest of the stretches looked at.
+  private func findFreeBlocks(near goal: BlockNumber, upTo wanted: UInt64) -> BlockRun? {
+    let first = UInt64(superblock.pointee.s_first_data_block)
+    let start = contains(goal) ? goal.rawValue : first
+    // The goal itself, when free, continues the file where it ends: nothing is better than that.
+    if let run = freeRun(from: start, to: blockCount, atMost: wanted),
+      run.first.rawValue == start || run.count == wanted
+    {
+      return run
+    }
+    var best: BlockRun?
+    for (low, high) in [(start, blockCount), (first, start)] {
+      var position = low
+      var looked = 0
+      while looked < 64, let run = freeRun(from: position, to: high, atMost: wanted) {
+        if run.count == wanted { return run }
+        if run.count > best?.count ?? 0 { best = run }
+        position = run.end.rawValue
+        looked += 1
+      }
+      if let best, best.count >= min(wanted, 8) { return best }
+    }
+    return best
+  }
+
+  /// The first free blocks in [`low`, `high`).
+  private func freeRun(from low: UInt64, to high: UInt64, atMost wanted: UInt64) -> BlockRun? {
+    guard low < high else { return nil }
+    var found: blk64_t = 0
+    guard ext2fs_find_first_zero_block_bitmap2(fs.pointee.block_map, low, high - 1, &found) == 0
+    else { return nil }
+    let limit = min(found + wanted, high)
+    var end: blk64_t = 0
+    if limit - found == 1
+      || ext2fs_find_first_set_block_bitmap2(fs.pointee.block_map, found + 1, limit - 1, &end) != 0
+    {
+      end = limit
+    }
+    return BlockRun(first: BlockNumber(found), count: end - found)
+  }
+
+  /// Takes one block for the metadata of `inode` and adds it to the inode's count. Its contents are undefined.
+  func allocateMetadataBlock(for inode: Inode) throws(Ext4Error) -> BlockNumber {
+    let run = try allocateBlocks(near: goal(for: inode), upTo: 1, for: .metadata)
+    inode.addBlocks(1)
+    return run.first
+  }
+
+  func freeMetadataBlock(_ block: BlockNumber, of inode: Inode) throws(Ext4Error) {
+    guard contains(block) else {
+      throw .corrupted(inode.number, what: "a block number lies outside the file system")
+    }
+    freeBlocks(BlockRun(first: block, count: 1))
+    inode.removeBlocks(1)
+  }
+
+  /// Where the first block of a file is best put: in its inode's group, spread by the inode's number, so that
+  /// files written side by side do not interleave.
+  func goal(for inode: Inode) -> BlockNumber {
+    let perGroup = superblock.pointee.s_inodes_per_group
+    let group = (inode.number.rawValue - 1) / max(perGroup, 1)
+    let start = ext2fs_group_first_block2(fs, group)
+    let span = UInt64(superblock.pointee.s_blocks_per_group)
+    let colour = (UInt64(inode.number.rawValue) % 16) * (span / 16)
+    return inode.isRegularFile ? BlockNumber(start + colour) : BlockNumber(start)
+  }
+}
+
+extension Inode {
+  /// Blocks that count against the inode, in file system blocks.
+  func addBlocks(_ count: UInt64) {
+    withRaw { _ = ext2fs_iblk_add_blocks(volume.fs, $0, count) }
+  }
+
+  func removeBlocks(_ count: UInt64) {
+    withRaw { _ = ext2fs_iblk_sub_blocks(volume.fs, $0, count) }
+  }
+}

@@ -1,0 +1,147 @@
+import CExt2FS
+import IomapCache
+import Journal
+
+// Giving blocks to a file and taking them away. Metadata lock held, and `io` exclusively for regular files.
+extension Inode {
+  /// Takes blocks for the hole [`first`, `end`) without recording them: as few runs as possible, beginning where
+  /// the file's blocks before it end. Fewer blocks than asked for when the file system is full; none is ENOSPC.
+  func takeBlocks(from first: UInt32, to end: UInt64) throws(Ext4Error) -> [Extent] {
+    var taken: [Extent] = []
+    var position = UInt64(first)
+    var goal = try goal(before: first)
+    let purpose = self.purpose
+    while position < end {
+      let limit = UInt64(Extent.maximumCount(isUnwritten: true))
+      let run: BlockRun
+      do throws(Ext4Error) {
+        run = try volume.allocateBlocks(near: goal, upTo: min(end - position, limit), for: purpose)
+      } catch {
+        if taken.isEmpty { throw error }
+        return taken
+      }
+      taken.append(
+        Extent(
+          logical: UInt32(position), physical: run.first, count: UInt32(run.count),
+          isUnwritten: false))
+      position += run.count
+      goal = run.end
+    }
+    return taken
+  }
+
+  /// Gives back blocks that `takeBlocks` took and that were not recorded.
+  func giveBack(_ extents: [Extent]) {
+    for extent in extents {
+      volume.freeBlocks(BlockRun(first: extent.physical, count: UInt64(extent.count)))
+    }
+  }
+
+  /// Records blocks taken by `takeBlocks` as the file's, where it has a hole.
+  func record(_ extent: Extent) throws(Ext4Error) {
+    if flags.contains(.extents) {
+      let tree = try ExtentTree(of: self)
+      try tree.insert(extent)
+    } else {
+      try recordIndirect(extent)
+    }
+    addBlocks(UInt64(extent.count))
+    mappings.withLock { $0.upsert(extent.mapping(blockShift: volume.blockShift)) }
+  }
+
+  /// A file without extents: one pointer at a time, which takes indirect blocks as needed.
+  private func recordIndirect(_ extent: Extent) throws(Ext4Error) {
+    for index in 0..<UInt64(extent.count) {
+      var physical = (extent.physical + index).rawValue
+      let code = withRaw {
+        ext2fs_bmap2(
+          volume.fs, number.rawValue, $0, nil, BMAP_SET, UInt64(extent.logical) + index, nil,
+          &physical)
+      }
+      if code != 0 {
+        // What is recorded so far belongs to the file; the caller gives back the rest.
+        if index > 0 { try removeBlocks(from: extent.logical, to: UInt64(extent.logical) + index) }
+        throw .library(code: Int(code), doing: "writing the block map", number)
+      }
+    }
+  }
+
+  /// Marks the unwritten blocks [`first`, `end`), part of one extent, as written.
+  func convert(from first: UInt32, to end: UInt64) throws(Ext4Error) {
+    let tree = try ExtentTree(of: self)
+    try tree.convert(from: first, to: end)
+    let start = FileOffset(UInt64(first) << volume.blockShift)
+    mappings.withLock { cache in
+      cache.invalidate(from: start, to: FileOffset(end << volume.blockShift))
+    }
+  }
+
+  /// Frees all blocks in [`first`, `end`), leaving a hole.
+  func removeBlocks(from first: UInt32, to end: UInt64) throws(Ext4Error) {
+    mappings.withLock { cache in
+      cache.invalidate(
+        from: FileOffset(UInt64(first) << volume.blockShift),
+        to: FileOffset(end << volume.blockShift))
+    }
+    let last = end >= UInt64(1) << 32 ? UInt64.max : end - 1
+    if last != .max, flags.contains(.extents), ext2fs_free_blocks_count(volume.superblock) < 8 {
+      // A hole in the middle of an extent may take a new node of the tree.
+      throw .errno(.noSpace)
+    }
+    let code = withRaw {
+      ext2fs_punch(volume.fs, number.rawValue, $0, nil, UInt64(first), last)
+    }
+    try check(code, "freeing the blocks of a file", number)
+  }
+
+  /// Adds a block to the end of a directory (or a long symbolic link), and raises the size by it. Its contents
+  /// are undefined. The inode is stored.
+  func appendBlock() throws(Ext4Error) -> (LogicalBlock, BlockNumber) {
+    let logical = size >> volume.blockShift
+    guard logical < UInt64(UInt32.max) else { throw .errno(.fileTooLarge) }
+    let goal = try goal(before: UInt32(logical))
+    let run = try volume.allocateBlocks(near: goal, upTo: 1, for: .metadata)
+    let extent = Extent(
+      logical: UInt32(logical), physical: run.first, count: 1, isUnwritten: false)
+    do throws(Ext4Error) {
+      try record(extent)
+    } catch {
+      giveBack([extent])
+      throw error
+    }
+    size = (logical + 1) << volume.blockShift
+    try store()
+    return (LogicalBlock(UInt32(logical)), run.first)
+  }
+
+  /// Where the blocks from `first` on are best put: behind those before them.
+  private func goal(before first: UInt32) throws(Ext4Error) -> BlockNumber {
+    guard first > 0 else { return volume.goal(for: self) }
+    let before = FileOffset((UInt64(first) - 1) << volume.blockShift)
+    let mapping = try mapping(at: before, metadataHeld: true)
+    guard mapping.kind != .hole else { return volume.goal(for: self) }
+    return BlockNumber(mapping.address(of: before).rawValue >> volume.blockShift) + 1
+  }
+
+  /// Whose reserves the file's data may use: root's and those of the user that the superblock names.
+  private var purpose: Volume.Purpose {
+    let superblock = volume.superblock
+    let isPrivileged =
+      userID == 0 || userID == UInt32(superblock.pointee.s_def_resuid)
+      || (superblock.pointee.s_def_resgid != 0
+        && groupID == UInt32(superblock.pointee.s_def_resgid))
+    return isPrivileged ? .privilegedData : .data
+  }
+
+  /// Sets up an empty map for a new file: an extent header where the file system has extents.
+  func initializeBlockMap() {
+    guard volume.features.incompatible.contains(.extents) else { return }
+    flags.insert(.extents)
+    // struct ext4_extent_header (fs/ext4/ext4_extents.h): magic, entries, max, depth, generation.
+    withUnsafeMutableBytes(of: &raw.pointee.i_block) { bytes in
+      bytes.initializeMemory(as: UInt8.self, repeating: 0)
+      bytes.storeBytes(of: UInt16(0xF30A).littleEndian, toByteOffset: 0, as: UInt16.self)
+      bytes.storeBytes(of: UInt16(4).littleEndian, toByteOffset: 4, as: UInt16.self)
+    }
+  }
+}

@@ -1,0 +1,83 @@
+import Glibc
+import IomapCache
+import Journal
+import SystemPackage
+
+extension Inode {
+  /// Fills `buffer` with the file's bytes from `offset` on and returns how many there were before its end. Takes no
+  /// lock but the inode's own, as long as the mappings are cached.
+  public func read(
+    into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
+  ) throws(Ext4Error) -> Int {
+    try io.withReadLock { () throws(Ext4Error) in
+      let size = sizeInBytes.load(ordering: .acquiring)
+      guard offset < size, !buffer.isEmpty else { return 0 }
+      let count = Int(min(UInt64(buffer.count), size - offset))
+      if hasInlineData.load(ordering: .relaxed) {
+        return try readInline(
+          into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<count]), at: offset)
+      }
+      try readMapped(into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<count]), at: offset)
+      return count
+    }
+  }
+
+  /// Fills all of `buffer`, which lies within the file.
+  private func readMapped(
+    into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
+  ) throws(Ext4Error) {
+    var done = 0
+    while done < buffer.count {
+      let position = FileOffset(offset + UInt64(done))
+      let mapping = try mapping(at: position)
+      let length = Int(min(UInt64(buffer.count - done), mapping.end - position))
+      let part = UnsafeMutableRawBufferPointer(rebasing: buffer[done..<(done + length)])
+      if mapping.kind == .mapped {
+        try readDevice(into: part, at: mapping.address(of: position))
+      } else {
+        memset(part.baseAddress!, 0, length)
+      }
+      done += length
+    }
+  }
+
+  func readDevice(
+    into buffer: UnsafeMutableRawBufferPointer, at address: DeviceOffset
+  ) throws(Ext4Error) {
+    do throws(Errno) {
+      try volume.device.read(into: buffer, at: address.rawValue)
+    } catch {
+      throw .library(code: Int(error.rawValue), doing: "reading file data", number)
+    }
+  }
+
+  private func readInline(
+    into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
+  ) throws(Ext4Error) -> Int {
+    try volume.metadata.withLock { () throws(Ext4Error) in
+      let data = try inlineData()
+      guard offset < UInt64(data.count) else { return 0 }
+      let count = min(buffer.count, data.count - Int(offset))
+      data.withUnsafeBytes { _ = memcpy(buffer.baseAddress!, $0.baseAddress! + Int(offset), count) }
+      return count
+    }
+  }
+
+  /// The next position at or behind `offset` that holds data (anything written), or that is a hole; the end of the
+  /// file is a hole. ENXIO behind the end, or when there is no more data (lseek(2)).
+  public func seek(from offset: UInt64, toData: Bool) throws(Ext4Error) -> UInt64 {
+    try io.withReadLock { () throws(Ext4Error) in
+      let size = sizeInBytes.load(ordering: .acquiring)
+      guard offset < size else { throw .errno(.noSuchAddressOrDevice) }
+      if hasInlineData.load(ordering: .relaxed) { return toData ? offset : size }
+      var position = FileOffset(offset)
+      while position.rawValue < size {
+        let mapping = try mapping(at: position)
+        if (mapping.kind == .mapped) == toData { return position.rawValue }
+        position = mapping.end
+      }
+      guard !toData else { throw .errno(.noSuchAddressOrDevice) }
+      return size
+    }
+  }
+}

@@ -1,0 +1,252 @@
+import Glibc
+import IomapCache
+import Journal
+import SystemPackage
+
+extension Inode {
+  /// What a write does besides storing bytes.
+  public struct WriteOptions: OptionSet, Sendable {
+    public let rawValue: UInt8
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    /// The kernel writes back its page cache: it keeps the times itself, and takes no short count for an answer.
+    public static let writeback = WriteOptions(rawValue: 1)
+    /// The writer may not keep a set-user-id or set-group-id bit.
+    public static let clearSetID = WriteOptions(rawValue: 2)
+  }
+
+  /// Writes `buffer` at `offset`, taking blocks as needed, and returns how many bytes found room; ENOSPC when none
+  /// did. Overwriting what the file has takes no lock but the inode's own, shared.
+  public func write(
+    _ buffer: UnsafeRawBufferPointer, at offset: UInt64, options: WriteOptions
+  ) throws(Ext4Error) -> Int {
+    guard !buffer.isEmpty else { return 0 }
+    let (end, overflow) = offset.addingReportingOverflow(UInt64(buffer.count))
+    guard !overflow, end <= volume.maximumFileSize(of: self) else { throw .errno(.fileTooLarge) }
+    try volume.requireWritable()
+    if !options.contains(.writeback) {
+      noteWriteTime()
+    }
+    try dropPrivileges(options)
+    if try overwrite(buffer, at: offset, end: end) { return buffer.count }
+    return try io.withWriteLock { () throws(Ext4Error) in
+      try volume.commitGate.withReadLock { () throws(Ext4Error) in
+        try extend(buffer, at: offset, options: options)
+      }
+    }
+  }
+
+  /// Stores the bytes if all of them fall on blocks that the file has and that were written before. Returns false,
+  /// having done nothing, otherwise.
+  private func overwrite(
+    _ buffer: UnsafeRawBufferPointer, at offset: UInt64, end: UInt64
+  ) throws(Ext4Error) -> Bool {
+    try io.withReadLock { () throws(Ext4Error) in
+      guard end <= sizeInBytes.load(ordering: .acquiring), !hasInlineData.load(ordering: .relaxed)
+      else { return false }
+      var position = FileOffset(offset)
+      while position.rawValue < end {
+        let mapping = try mapping(at: position)
+        guard mapping.kind == .mapped else { return false }
+        position = mapping.end
+      }
+      try store(buffer, at: offset)
+      return true
+    }
+  }
+
+  /// Sends the bytes to blocks that are all mapped.
+  private func store(_ buffer: UnsafeRawBufferPointer, at offset: UInt64) throws(Ext4Error) {
+    var done = 0
+    while done < buffer.count {
+      let position = FileOffset(offset + UInt64(done))
+      let mapping = try mapping(at: position)
+      let length = Int(min(UInt64(buffer.count - done), mapping.end - position))
+      try writeDevice(
+        UnsafeRawBufferPointer(rebasing: buffer[done..<(done + length)]),
+        at: mapping.address(of: position))
+      done += length
+    }
+  }
+
+  /// Writes where blocks are missing, unwritten, or the file ends. The data is on its way to disk before any
+  /// metadata says where it is: first blocks are taken, then written, then recorded. `io` held exclusively and
+  /// `commitGate` shared.
+  private func extend(
+    _ buffer: UnsafeRawBufferPointer, at offset: UInt64, options: WriteOptions
+  ) throws(Ext4Error) -> Int {
+    if hasInlineData.load(ordering: .relaxed) {
+      try volume.metadata.withLock { () throws(Ext4Error) in try moveInlineDataToBlocks() }
+    }
+    try zeroBehindEnd(upTo: offset)
+    var plan = try volume.metadata.withLock { () throws(Ext4Error) in
+      try planWrite(from: offset, to: offset + UInt64(buffer.count))
+    }
+    let count = Int(plan.end - offset)
+    do throws(Ext4Error) {
+      for piece in plan.pieces { try write(buffer, at: offset, to: piece) }
+      try volume.metadata.withLock { () throws(Ext4Error) in
+        try recordWrite(&plan, end: plan.end)
+      }
+    } catch {
+      volume.metadata.withLock { undo(plan) }
+      throw error
+    }
+    if count < buffer.count, options.contains(.writeback) { throw .errno(.noSpace) }
+    return count
+  }
+
+  /// What a write goes to: stretches of the file that are stored in one place.
+  private struct WritePlan {
+    struct Piece {
+      /// Where the bytes go; whole blocks, except that existing data is written as it comes.
+      var mapping: Mapping
+      /// The blocks hold nothing yet, so that what the write does not fill becomes zeros.
+      var isFresh: Bool
+    }
+
+    var pieces: [Piece] = []
+    var taken: [Extent] = []
+    var recorded = 0
+    /// Unwritten blocks that become written.
+    var conversions: [Range<UInt64>] = []
+    /// Where the write ends: short of what was asked for when the file system is full.
+    var end: UInt64
+
+    /// Blocks that must be given back when the write fails.
+    var unrecorded: [Extent] { Array(taken[recorded...]) }
+  }
+
+  /// Metadata lock held.
+  private func planWrite(from start: UInt64, to end: UInt64) throws(Ext4Error) -> WritePlan {
+    var plan = WritePlan(end: end)
+    let shift = volume.blockShift
+    let lastBlock = (end + UInt64(volume.blockSize) - 1) >> shift
+    var block = start >> shift
+    while block < lastBlock {
+      let position = FileOffset(block << shift)
+      let mapping = try mapping(at: position, metadataHeld: true)
+      let pieceEnd = min(mapping.end.rawValue >> shift, lastBlock)
+      let clipped = mapping.clipped(from: position, to: FileOffset(pieceEnd << shift))
+      switch mapping.kind {
+      case .mapped:
+        plan.pieces.append(.init(mapping: clipped, isFresh: false))
+      case .unwritten:
+        plan.pieces.append(.init(mapping: clipped, isFresh: true))
+        plan.conversions.append(block..<pieceEnd)
+      case .hole:
+        let taken: [Extent]
+        do throws(Ext4Error) {
+          taken = try takeBlocks(from: UInt32(block), to: pieceEnd)
+        } catch {
+          guard error.errno == .noSpace, position.rawValue > start else {
+            giveBack(plan.taken)
+            throw error
+          }
+          plan.end = position.rawValue
+          return plan
+        }
+        plan.taken += taken
+        plan.pieces += taken.map { .init(mapping: $0.mapping(blockShift: shift), isFresh: true) }
+        let reached = taken.last!.end
+        if reached < pieceEnd {
+          plan.end = min(end, reached << shift)
+          return plan
+        }
+      }
+      block = pieceEnd
+    }
+    return plan
+  }
+
+  /// Writes the part of `buffer`, which begins at `offset` of the file, that falls on `piece`.
+  private func write(
+    _ buffer: UnsafeRawBufferPointer, at offset: UInt64, to piece: WritePlan.Piece
+  ) throws(Ext4Error) {
+    let mapping = piece.mapping
+    let start = max(offset, mapping.offset.rawValue)
+    let end = min(offset + UInt64(buffer.count), mapping.end.rawValue)
+    if piece.isFresh {
+      let head = start - mapping.offset.rawValue
+      let tail = mapping.end.rawValue - end
+      if head > 0 { try zeroDevice(head, at: mapping.address) }
+      if tail > 0 { try zeroDevice(tail, at: mapping.address(of: FileOffset(end))) }
+    }
+    try writeDevice(
+      UnsafeRawBufferPointer(rebasing: buffer[Int(start - offset)..<Int(end - offset)]),
+      at: mapping.address(of: FileOffset(start)))
+  }
+
+  /// Metadata lock held.
+  private func recordWrite(_ plan: inout WritePlan, end: UInt64) throws(Ext4Error) {
+    for extent in plan.taken {
+      try record(extent)
+      plan.recorded += 1
+    }
+    for range in plan.conversions where range.lowerBound << volume.blockShift < end {
+      try convert(from: UInt32(range.lowerBound), to: range.upperBound)
+    }
+    if end > size { size = end }
+    volume.noteLargeFile(self)
+    try store()
+  }
+
+  /// Takes back what a failed write has recorded behind the end of the file, and what it has not. Metadata lock held.
+  private func undo(_ plan: WritePlan) {
+    giveBack(plan.unrecorded)
+    guard plan.recorded > 0 else { return }
+    do throws(Ext4Error) {
+      try removeBlocksBehindEnd()
+      try store()
+    } catch {
+      volume.noteLocked(error)
+    }
+  }
+
+  /// Zeroes the rest of the last block when the file is about to grow beyond it: what stands there was never the
+  /// file's. `io` held exclusively.
+  func zeroBehindEnd(upTo newEnd: UInt64) throws(Ext4Error) {
+    let end = sizeInBytes.load(ordering: .acquiring)
+    let within = end % UInt64(volume.blockSize)
+    guard newEnd > end, within != 0 else { return }
+    try zeroMapped(from: end, to: min(newEnd, end - within + UInt64(volume.blockSize)))
+  }
+
+  /// Writes zeros over the mapped blocks in [`start`, `end`); holes and unwritten blocks are zeros already.
+  func zeroMapped(from start: UInt64, to end: UInt64) throws(Ext4Error) {
+    var position = FileOffset(start)
+    while position.rawValue < end {
+      let mapping = try mapping(at: position)
+      let stop = min(mapping.end.rawValue, end)
+      if mapping.kind == .mapped {
+        try zeroDevice(stop - position.rawValue, at: mapping.address(of: position))
+      }
+      position = FileOffset(stop)
+    }
+  }
+
+  func writeDevice(_ buffer: UnsafeRawBufferPointer, at address: DeviceOffset) throws(Ext4Error) {
+    do throws(Errno) {
+      try volume.device.write(buffer, at: address.rawValue)
+    } catch {
+      throw .library(code: Int(error.rawValue), doing: "writing file data", number)
+    }
+  }
+
+  private func zeroDevice(_ count: UInt64, at address: DeviceOffset) throws(Ext4Error) {
+    do throws(Errno) {
+      try volume.device.writeZeros(count, at: address.rawValue)
+    } catch {
+      throw .library(code: Int(error.rawValue), doing: "writing file data", number)
+    }
+  }
+}
+
+extension Timestamp {
+  var nanosecondsSince1970: Int64 { seconds &* 1_000_000_000 &+ Int64(nanoseconds) }
+
+  init(nanosecondsSince1970 time: Int64) {
+    let (seconds, nanoseconds) = time.quotientAndRemainder(dividingBy: 1_000_000_000)
+    self.init(seconds: seconds, nanoseconds: UInt32(nanoseconds))
+  }
+}

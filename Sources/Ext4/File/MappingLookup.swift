@@ -1,0 +1,98 @@
+import CExt2FS
+import IomapCache
+import Journal
+
+// From file positions to device positions. One code path decides mappings, for files, directories and links.
+extension Inode {
+  /// The mapping that covers `position`, from the cache or else from disk. It may reach far beyond. `io` held
+  /// or, for what is not a regular file, the metadata lock; pass true for `metadataHeld` in that case.
+  @inline(__always)
+  func mapping(at position: FileOffset, metadataHeld: Bool = false) throws(Ext4Error) -> Mapping {
+    if let known = mappings.withLock({ $0.lookup(position) }) { return known }
+    if metadataHeld { return try loadMappings(at: position) }
+    return try volume.metadata.withLock { () throws(Ext4Error) in
+      try loadMappings(at: position)
+    }
+  }
+
+  /// The physical block of logical block `block`; nil for a hole or an unwritten block. Metadata lock held.
+  func block(at block: LogicalBlock) throws(Ext4Error) -> BlockNumber? {
+    let position = FileOffset(UInt64(block.rawValue) << volume.blockShift)
+    let mapping = try mapping(at: position, metadataHeld: true)
+    guard mapping.kind == .mapped else { return nil }
+    return BlockNumber(mapping.address(of: position).rawValue >> volume.blockShift)
+  }
+
+  /// Mappings learnt from disk at a time: enough for any file that is not badly fragmented.
+  private static let window = 512
+
+  /// Reads mappings from disk into the cache, from the one that covers `position` on, and returns that one.
+  /// Metadata lock held.
+  private func loadMappings(at position: FileOffset) throws(Ext4Error) -> Mapping {
+    let found =
+      flags.contains(.extents)
+      ? try loadExtents(at: position) : try loadIndirectBlocks(at: position)
+    return mappings.withLock { cache in
+      for mapping in found { cache.upsert(mapping) }
+      return cache.lookup(position) ?? .hole(at: position, length: UInt64(volume.blockSize))
+    }
+  }
+
+  /// The end of the largest file that the map can describe, in bytes.
+  private var mapEnd: FileOffset { FileOffset(1 << (32 + volume.blockShift)) }
+
+  private func loadExtents(at position: FileOffset) throws(Ext4Error) -> [Mapping] {
+    guard position < mapEnd else { return [.hole(at: position, length: .max - position.rawValue)] }
+    let tree = try ExtentTree(of: self)
+    let start = LogicalBlock(UInt32(position.rawValue >> volume.blockShift))
+    var found: [Mapping] = []
+    var behind = FileOffset(UInt64(start.rawValue) << volume.blockShift)
+    var extent = try tree.extent(coveringOrBehind: start)
+    while let current = extent {
+      let mapping = current.mapping(blockShift: volume.blockShift)
+      guard mapping.end > behind else {
+        throw .corrupted(number, what: "the extents of a file are out of order")
+      }
+      if mapping.offset > behind {
+        found.append(.hole(at: behind, length: mapping.offset - behind))
+      }
+      found.append(mapping)
+      behind = mapping.end
+      guard found.count < Self.window else { return found }
+      extent = try tree.next()
+    }
+    if behind < mapEnd { found.append(.hole(at: behind, length: mapEnd - behind)) }
+    return found
+  }
+
+  /// Files of ext2 and ext3: a block at a time, up to the end of a window.
+  private func loadIndirectBlocks(at position: FileOffset) throws(Ext4Error) -> [Mapping] {
+    var found = MappingCache()
+    let blockSize = UInt64(volume.blockSize)
+    let first = position.rawValue >> volume.blockShift
+    let allocated = size >> volume.blockShift
+    guard first <= allocated else {
+      return [.hole(at: FileOffset(first << volume.blockShift), length: blockSize)]
+    }
+    for logical in first...min(allocated, first + UInt64(Self.window)) {
+      var physical: blk64_t = 0
+      let code = withRaw {
+        ext2fs_bmap2(volume.fs, number.rawValue, $0, nil, 0, logical, nil, &physical)
+      }
+      try check(code, "reading the block map", number)
+      let offset = FileOffset(logical << volume.blockShift)
+      if physical == 0 {
+        found.upsert(.hole(at: offset, length: blockSize))
+      } else {
+        guard volume.contains(BlockNumber(physical)) else {
+          throw .corrupted(number, what: "a block number lies outside the file system")
+        }
+        found.upsert(
+          Mapping(
+            offset: offset, length: blockSize, address: DeviceOffset(physical << volume.blockShift),
+            kind: .mapped))
+      }
+    }
+    return Array(found.all)
+  }
+}

@@ -1,0 +1,121 @@
+import Synchronization
+import SystemPackage
+
+extension Volume {
+  /// The inode with this number, for a caller that the kernel has named it to.
+  public func node(_ number: InodeNumber) throws(Ext4Error) -> Inode {
+    if let inode = inodes[number] { return inode }
+    return try metadata.withLock { () throws(Ext4Error) in try inode(number) }
+  }
+
+  /// Finds `name` in `directory` and refers to what it names once for the caller (see `forget`). ENOENT if there is
+  /// no such entry.
+  public func lookup(_ name: FileName, in directory: Inode) throws(Ext4Error) -> Inode {
+    try metadata.withLock { () throws(Ext4Error) in
+      guard directory.isDirectory else { throw .errno(.notDirectory) }
+      guard let entry = try directory.lookup(name) else { throw .errno(.noSuchFileOrDirectory) }
+      let inode = try inode(entry.inode, namedIn: directory)
+      inodes.reference(inode)
+      return inode
+    }
+  }
+
+  /// The caller gives up `count` of its references to an inode. One that has no names left is freed with the last.
+  public func forget(_ number: InodeNumber, count: UInt64) throws(Ext4Error) {
+    guard let inode = inodes.unreference(number, count: count) else { return }
+    let isDone =
+      !inode.isUnlinked.load(ordering: .acquiring)
+      && inode.lastWrite.load(ordering: .relaxed) == 0
+    if isDone { return }
+    try metadata.withLock { () throws(Ext4Error) in
+      // Somebody may have found it again meanwhile.
+      guard inodes.lookupCount(of: inode) == 0 else { return }
+      if inode.foldWriteTime(), inode.linkCount > 0 { try inode.store() }
+      if inode.linkCount == 0, orphans.contains(inode.number), isWritable { try freeInode(inode) }
+    }
+  }
+
+  /// Gives `inode` another name. EMLINK beyond 65,000 links.
+  public func link(
+    _ inode: Inode, as name: FileName, in directory: Inode
+  ) throws(Ext4Error) {
+    try requireWritable()
+    try metadata.withLock { () throws(Ext4Error) in
+      guard !inode.isDirectory, let type = inode.fileType else {
+        throw .errno(.notPermitted)
+      }
+      guard inode.linkCount < Inode.maximumLinkCount else { throw .errno(.tooManyLinks) }
+      guard inode.linkCount > 0 else { throw .errno(.noSuchFileOrDirectory) }
+      try requireNewName(name, in: directory)
+      try directory.insertEntry(name, inode.number, type: type)
+      inode.linkCount += 1
+      inode.foldWriteTime()
+      inode.changeTime = .now
+      try inode.store()
+      try directory.touch()
+      inodes.reference(inode)
+    }
+  }
+
+  /// Removes a name that is not a directory's. EISDIR for one that is.
+  public func unlink(_ name: FileName, in directory: Inode) throws(Ext4Error) {
+    try requireWritable()
+    try metadata.withLock { () throws(Ext4Error) in
+      let inode = try target(of: name, in: directory)
+      guard !inode.isDirectory else { throw .errno(.isDirectory) }
+      try directory.removeEntry(name)
+      try directory.touch()
+      try dropLink(of: inode)
+    }
+  }
+
+  /// Removes an empty directory. ENOTEMPTY, ENOTDIR.
+  public func removeDirectory(_ name: FileName, in directory: Inode) throws(Ext4Error) {
+    try requireWritable()
+    try metadata.withLock { () throws(Ext4Error) in
+      let inode = try target(of: name, in: directory)
+      guard inode.isDirectory else { throw .errno(.notDirectory) }
+      guard try inode.isEmptyDirectory() else { throw .errno(.directoryNotEmpty) }
+      try directory.removeEntry(name)
+      directory.removeSubdirectory()
+      try directory.touch()
+      try dropDirectory(inode)
+    }
+  }
+
+  /// What an existing `name` refers to. ENOENT, ENOTDIR. Metadata lock held.
+  func target(of name: FileName, in directory: Inode) throws(Ext4Error) -> Inode {
+    guard directory.isDirectory else { throw .errno(.notDirectory) }
+    guard let entry = try directory.lookup(name) else { throw .errno(.noSuchFileOrDirectory) }
+    return try inode(entry.inode, namedIn: directory)
+  }
+
+  /// A file has lost one of its names. Without any it lives on as an orphan while it is in use. Metadata lock held.
+  func dropLink(of inode: Inode) throws(Ext4Error) {
+    guard inode.linkCount > 0 else {
+      throw .corrupted(inode.number, what: "a file has more names than links")
+    }
+    inode.linkCount -= 1
+    inode.foldWriteTime()
+    inode.changeTime = .now
+    try retire(inode)
+  }
+
+  /// A directory has lost its name. Metadata lock held.
+  func dropDirectory(_ inode: Inode) throws(Ext4Error) {
+    inode.linkCount = 0
+    inode.size = 0
+    inode.changeTime = .now
+    try retire(inode)
+  }
+
+  private func retire(_ inode: Inode) throws(Ext4Error) {
+    if inode.linkCount > 0 { return try inode.store() }
+    inode.isUnlinked.store(true, ordering: .releasing)
+    if inodes.lookupCount(of: inode) == 0 {
+      try freeInode(inode)
+    } else {
+      try addOrphan(inode)
+    }
+  }
+}

@@ -1,0 +1,121 @@
+import CExt2FS
+import Journal
+
+/// The inodes that have lost their last name but are still in use.
+///
+/// On disk they are a singly linked list: the superblock names the first, the deletion time of each the next
+/// (fs/ext4/orphan.c). In memory it is linked both ways, so that taking one out costs the same wherever it stands.
+struct OrphanList {
+  private struct Links {
+    var previous: InodeNumber?
+    var next: InodeNumber?
+  }
+
+  private var links: [InodeNumber: Links] = [:]
+  private(set) var first: InodeNumber?
+
+  var count: Int { links.count }
+  var all: [InodeNumber] { Array(links.keys) }
+  func contains(_ inode: InodeNumber) -> Bool { links[inode] != nil }
+
+  /// Puts `inode` at the front; the inode that stood there before is its next.
+  mutating func insert(_ inode: InodeNumber) -> InodeNumber? {
+    let next = first
+    links[inode] = Links(previous: nil, next: next)
+    if let next { links[next]?.previous = inode }
+    first = inode
+    return next
+  }
+
+  /// Takes `inode` out; returns its neighbours, whose links on disk the caller adjusts.
+  mutating func remove(_ inode: InodeNumber) -> (previous: InodeNumber?, next: InodeNumber?)? {
+    guard let own = links.removeValue(forKey: inode) else { return nil }
+    if let previous = own.previous { links[previous]?.next = own.next } else { first = own.next }
+    if let next = own.next { links[next]?.previous = own.previous }
+    return (own.previous, own.next)
+  }
+}
+
+// Metadata lock held, for all of this.
+extension Volume {
+  /// Puts an inode without names on the list, so that a crash does not leak it. The inode is stored.
+  func addOrphan(_ inode: Inode) throws(Ext4Error) {
+    guard !orphans.contains(inode.number) else { return try inode.store() }
+    inode.deletionTime = orphans.insert(inode.number)?.rawValue ?? 0
+    try inode.store()
+    superblock.pointee.s_last_orphan = inode.number.rawValue
+    ext2fs_mark_super_dirty(fs)
+  }
+
+  /// Takes an inode off the list. The caller stores it.
+  func removeOrphan(_ inode: Inode) throws(Ext4Error) {
+    guard let (previous, next) = orphans.remove(inode.number) else { return }
+    inode.deletionTime = 0
+    if let previous {
+      let before = try self.inode(previous)
+      before.deletionTime = next?.rawValue ?? 0
+      try before.store()
+    } else {
+      superblock.pointee.s_last_orphan = next?.rawValue ?? 0
+      ext2fs_mark_super_dirty(fs)
+    }
+  }
+
+  /// Frees an inode that has no names and no users any more, with all that it holds.
+  func freeInode(_ inode: Inode) throws(Ext4Error) {
+    if inode.ownsBlocks { try inode.removeBlocks(from: 0, to: UInt64(1) << 32) }
+    try inode.releaseAttributes()
+    inode.size = 0
+    try removeOrphan(inode)
+    try deallocateInode(inode)
+  }
+
+  /// Finishes what an interrupted mount left on the list: files without names are deleted, others were being
+  /// truncated to the size that they have. Returns how many of each.
+  func processOrphans() throws(Ext4Error) -> (deleted: Int, truncated: Int) {
+    var deleted = 0
+    var truncated = 0
+    var remaining = superblock.pointee.s_inodes_count
+    while superblock.pointee.s_last_orphan != 0 {
+      let number = InodeNumber(superblock.pointee.s_last_orphan)
+      // A list longer than there are inodes goes round in circles.
+      guard remaining > 0, number.rawValue >= max(superblock.pointee.s_first_ino, 11) else {
+        throw .corrupted(number, what: "the list of deleted files is damaged")
+      }
+      remaining -= 1
+      let inode = try inode(number)
+      let next = inode.deletionTime
+      guard next <= superblock.pointee.s_inodes_count, inode.fileType != nil else {
+        throw .corrupted(number, what: "the list of deleted files is damaged")
+      }
+      superblock.pointee.s_last_orphan = next
+      ext2fs_mark_super_dirty(fs)
+      inode.deletionTime = 0
+      if inode.linkCount == 0 {
+        try freeInode(inode)
+        deleted += 1
+      } else {
+        if inode.isRegularFile, inode.ownsBlocks { try inode.removeBlocksBehindEnd() }
+        try inode.store()
+        truncated += 1
+      }
+    }
+    return (deleted, truncated)
+  }
+
+  /// Frees all inodes without names: nobody is left to use them.
+  func freeAllOrphans() throws(Ext4Error) {
+    for number in orphans.all { try freeInode(try inode(number)) }
+  }
+}
+
+extension Inode {
+  /// False where the block map's place in the inode holds something else: a short link, a device number, data.
+  var ownsBlocks: Bool {
+    switch fileType {
+    case .regular, .directory: !flags.contains(.inlineData)
+    case .symbolicLink: !isFastSymbolicLink
+    default: false
+    }
+  }
+}

@@ -1,0 +1,36 @@
+import Glibc
+
+/// `fuse4fs [options] DEVICE MOUNTPOINT`
+@main
+struct Fuse4fs {
+  static func main() {
+    do throws(StartupFailure) {
+      switch try Invocation(arguments: Array(CommandLine.arguments.dropFirst())) {
+      case .print(let text):
+        print(text)
+      case .mount(let options):
+        try mount(options)
+      }
+    } catch {
+      Console.report(error)
+      exit(error.code.rawValue)
+    }
+  }
+
+  /// The order matters: no thread before the fork and the signal mask, no path is looked up after
+  /// `ready`, and the image stays locked until the process ends.
+  private static func mount(_ options: MountOptions) throws(StartupFailure) {
+    let readiness = try Daemonizer.start(foreground: options.foreground)
+    SignalWatcher.block()
+    DaemonLog.bootstrap(foreground: options.foreground, debug: options.debug)
+
+    var options = options
+    try FusePrerequisites.check(for: options)
+    options.mountpoint = try MountPoint.resolve(options.mountpoint)
+    let image = try ImageSource(options: options)
+    let code = withExtendedLifetime(image) {
+      serve(options: options, image: image, readiness: readiness)
+    }
+    readiness.exit(code)
+  }
+}

@@ -1,0 +1,27 @@
+import Glibc
+
+extension MountOptions {
+  /// The options that libfuse passes on to the kernel or to fusermount3, each ready to stand in a
+  /// comma-separated list after `-o`.
+  ///
+  /// - Parameter image: where the name of the source comes from, unless `fsName` gives one.
+  func libfuseOptions(for image: ImageSource) -> [String] {
+    var list = [
+      "fsname=" + MountOptionList.escape(fsName ?? image.path),
+      "subtype=" + MountOptionList.escape(subtype ?? "fuse4fs"),
+    ]
+    if readOnly { list.append("ro") }
+    // libfuse turns these two off by itself; fusermount3 lets only root turn them on.
+    if !nodev && geteuid() == 0 { list.append("dev") }
+    if !nosuid && geteuid() == 0 { list.append("suid") }
+    if noexec { list.append("noexec") }
+    // The only policy that the kernel can act on for FUSE; the other two are the daemon's.
+    if atime == .noatime { list.append("noatime") }
+    if dirsync { list.append("dirsync") }
+    if synchronous { list.append("sync") }
+    if allowOther { list.append("allow_other") }
+    if allowRoot { list.append("allow_root") }
+    if defaultPermissions || !fakeroot { list.append("default_permissions") }
+    return list
+  }
+}

@@ -1,0 +1,61 @@
+/// What is mounted in this process's mount namespace, as /proc/self/mountinfo says (proc(5)).
+struct MountTable {
+  struct Entry: Equatable {
+    /// `major:minor` of the device, as sysfs writes it.
+    let device: String
+    let mountPoint: String
+    /// With the subtype: `fuse.fuse4fs`.
+    let type: String
+    let source: String
+    /// Whether nobody can write to the file system, through this mount or another one.
+    let isReadOnly: Bool
+  }
+
+  let entries: [Entry]
+
+  /// Empty if /proc is not there.
+  static func current() -> MountTable {
+    MountTable(text: SystemFile.contents("/proc/self/mountinfo") ?? "")
+  }
+
+  init(text: String) {
+    entries = text.split(separator: "\n").compactMap(Self.parse)
+  }
+
+  /// The mount that is visible at a path: the last one that was put there.
+  func entry(at mountPoint: String) -> Entry? {
+    entries.last { $0.mountPoint == mountPoint }
+  }
+
+  /// `id parent device root mountpoint options [tag...] - type source superoptions`
+  private static func parse(_ line: Substring) -> Entry? {
+    let fields = line.split(separator: " ")
+    guard let dash = fields.firstIndex(of: "-"), dash >= 6, fields.count > dash + 3 else {
+      return nil
+    }
+    return Entry(
+      device: String(fields[2]),
+      mountPoint: unescape(fields[4]),
+      type: unescape(fields[dash + 1]),
+      source: unescape(fields[dash + 2]),
+      isReadOnly: fields[dash + 3].split(separator: ",").contains("ro"))
+  }
+
+  /// Blanks and backslashes are written as `\` and three octal digits.
+  private static func unescape(_ field: Substring) -> String {
+    var bytes: [UInt8] = []
+    var rest = field.utf8[...]
+    while let byte = rest.popFirst() {
+      let digits = rest.prefix(3)
+      if byte == UInt8(ascii: "\\"), digits.count == 3,
+        let code = UInt8(String(decoding: digits, as: UTF8.self), radix: 8)
+      {
+        bytes.append(code)
+        rest = rest.dropFirst(3)
+      } else {
+        bytes.append(byte)
+      }
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+}

@@ -1,0 +1,98 @@
+import ArgumentParser
+
+/// What a command line asks for.
+enum Invocation {
+  case mount(MountOptions)
+  /// Help or version: for standard output.
+  case print(String)
+
+  /// - Throws: a usage failure that names the argument that is wrong.
+  init(arguments: [String]) throws(StartupFailure) {
+    let command: Command
+    do {
+      command = try Command.parse(arguments)
+    } catch {
+      // Not failures are the parser's own services, such as completion scripts for shells.
+      guard Command.exitCode(for: error) == .success else {
+        let message = Command.message(for: error)
+        throw .usage(message.prefix(1).lowercased() + message.dropFirst())
+      }
+      self = .print(Command.fullMessage(for: error))
+      return
+    }
+    if command.help {
+      self = .print(Command.helpMessage(columns: 80) + "\n" + HelpText.appendix)
+    } else if command.version {
+      self = .print(Version.report)
+    } else {
+      self = .mount(try command.mountOptions())
+    }
+  }
+}
+
+/// The words of the command line. What `-o` says is left to `MountOptionList`.
+private struct Command: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "fuse4fs",
+    abstract: "Mount an ext2, ext3 or ext4 file system as an ordinary user.",
+    usage: "fuse4fs [options] DEVICE MOUNTPOINT",
+    helpNames: [])
+
+  @Option(
+    name: .customShort("o", allowingJoined: true),
+    help: ArgumentHelp(
+      "Mount options, separated by commas; may be repeated.", valueName: "option,..."))
+  var optionLists: [String] = []
+
+  @Flag(name: .customShort("f"), help: "Stay in the foreground.")
+  var foreground = false
+
+  @Flag(name: .customShort("d"), help: "Say on standard error what happens; implies -f.")
+  var debug = false
+
+  @Flag(name: .customShort("s"), help: "Serve with a single thread.")
+  var singleThread = false
+
+  @Flag(name: [.customShort("V"), .customLong("version")], help: "Show versions.")
+  var version = false
+
+  @Flag(name: .shortAndLong, help: "Show this help.")
+  var help = false
+
+  // mount(8) passes these two to its helpers; neither means anything here.
+  @Flag(name: .customShort("n"), help: .hidden)
+  var noMountTable = false
+
+  @Flag(name: .customShort("v"), help: .hidden)
+  var verbose = false
+
+  // Optional for the parser only, so that -V and -h can do without them.
+  @Argument(help: "The image file or block device.")
+  var device: String?
+
+  @Argument(help: "The directory to mount it on.")
+  var mountpoint: String?
+
+  func mountOptions() throws(StartupFailure) -> MountOptions {
+    guard let device, !device.isEmpty else {
+      throw .usage("no DEVICE and no MOUNTPOINT given")
+    }
+    guard let mountpoint, !mountpoint.isEmpty else {
+      throw .usage("no MOUNTPOINT given for '\(device)'")
+    }
+    var options = MountOptions(device: device, mountpoint: mountpoint)
+    options.debug = debug
+    options.foreground = foreground || debug
+    options.singleThread = singleThread
+    for list in optionLists {
+      try MountOptionList.apply(list, to: &options)
+    }
+    if options.noRecovery && !options.readOnly {
+      throw .usage("mount option 'norecovery' is for read-only mounts: use -o ro,norecovery")
+    }
+    if options.offset != nil && options.partition != nil {
+      throw .usage("mount options 'offset' and 'partition' exclude each other")
+    }
+    return options
+  }
+}

@@ -1,0 +1,140 @@
+/// The whole `-o` vocabulary. The parser and the help text both read this table, and nothing else
+/// knows an option's name.
+enum MountOptionTable {
+  struct Section: Sendable {
+    let title: String
+    let options: [MountOptionDefinition]
+  }
+
+  static let sections = [image, access, fileSystem, mount, administrative]
+
+  private static let image = Section(
+    title: "Where the file system is",
+    options: [
+      .init(
+        "offset", summary: "it begins this far into DEVICE; suffix K, M, G or T",
+        effect: .assign("BYTES", \.offset, ByteCount.parse)),
+      .init(
+        "partition", summary: "it is in this partition (MBR or GPT) of DEVICE",
+        effect: .assign("N", \.partition) { Int($0).flatMap { $0 >= 1 ? $0 : nil } }),
+    ])
+
+  private static let access = Section(
+    title: "Who may do what",
+    options: [
+      .init("ro", summary: "read-only", effect: .set(\.readOnly, true)),
+      .init("rw", summary: "read-write (default)", effect: .set(\.readOnly, false)),
+      .init(
+        "allow_other", summary: "all users may use the mount",
+        effect: .flag {
+          $0.allowOther = true
+          $0.allowRoot = false
+        }),
+      .init(
+        "allow_root", summary: "you and root may use the mount",
+        effect: .flag {
+          $0.allowRoot = true
+          $0.allowOther = false
+        }),
+      .init(
+        "default_permissions", summary: "permissions are checked (default, but for fakeroot)",
+        effect: .set(\.defaultPermissions, true)),
+      .init(
+        "fakeroot", summary: "no permission checks: act in the mount as root would",
+        effect: .set(\.fakeroot, true)),
+      .init(
+        "uid", summary: "show this user as the owner of everything",
+        effect: .assign("UID", \.uid, parseID)),
+      .init(
+        "gid", summary: "show this group as the group of everything",
+        effect: .assign("GID", \.gid, parseID)),
+    ])
+
+  private static let fileSystem = Section(
+    title: "The file system",
+    options: [
+      .init(
+        "errors", summary: "what to do about a damaged file system",
+        effect: .assign(
+          "continue|remount-ro|panic", \.errors, { ErrorsBehavior(rawValue: $0) })),
+      .init(
+        "norecovery", "noload", summary: "leave a journal that needs recovery alone (needs ro)",
+        effect: .set(\.noRecovery, true)),
+      .init("acl", summary: "POSIX access control lists", effect: .set(\.acl, true)),
+      .init("noacl", summary: "no access control lists", effect: .set(\.acl, false)),
+      .init(
+        "user_xattr", summary: "extended attributes of users", effect: .set(\.userXattr, true)),
+      .init(
+        "nouser_xattr", summary: "no extended attributes of users",
+        effect: .set(\.userXattr, false)),
+      .init(
+        "minixdf", summary: "df counts the file system's own tables as used",
+        effect: .set(\.minixDF, true)),
+      .init("bsddf", summary: "df leaves them out (default)", effect: .set(\.minixDF, false)),
+    ])
+
+  private static let mount = Section(
+    title: "The mount",
+    options: [
+      .init("nodev", summary: "no device nodes (default)", effect: .set(\.nodev, true)),
+      .init("dev", summary: "device nodes work; for root only", effect: .set(\.nodev, false)),
+      .init("nosuid", summary: "no set-user-ID programs (default)", effect: .set(\.nosuid, true)),
+      .init(
+        "suid", summary: "set-user-ID programs work; for root only",
+        effect: .set(\.nosuid, false)),
+      .init("noexec", summary: "no program can be started", effect: .set(\.noexec, true)),
+      .init("exec", summary: "programs can be started (default)", effect: .set(\.noexec, false)),
+      .init("noatime", summary: "never update access times", effect: .set(\.atime, .noatime)),
+      .init(
+        "relatime", "atime", summary: "update access times sparingly (default)",
+        effect: .set(\.atime, .relatime)),
+      .init(
+        "strictatime", summary: "update access times always", effect: .set(\.atime, .strictatime)),
+      .init(
+        "dirsync", summary: "changes of directories reach the disk at once",
+        effect: .set(\.dirsync, true)),
+      .init(
+        "sync", summary: "all changes reach the disk at once",
+        effect: .set(\.synchronous, true)),
+      .init(
+        "async", summary: "changes may wait in memory (default)", effect: .set(\.synchronous, false)
+      ),
+      .init(
+        "fsname", summary: "source shown in the mount table (DEVICE)",
+        effect: .assign("NAME", \.fsName, { $0 })),
+      .init(
+        "subtype", summary: "type shown in the mount table after 'fuse.' (fuse4fs)",
+        effect: .assign("TYPE", \.subtype, { $0 })),
+    ])
+
+  private static let administrative = Section(
+    title: "Accepted for mount(8) and fstab(5), without effect",
+    options: [
+      .init(
+        "defaults", "auto", "noauto", "fail", "nofail", "user", "nouser", "users", "nousers",
+        "owner", "noowner", "group", "nogroup", "_netdev", "comment", "x-*", "X-*",
+        summary: "", effect: .ignored)
+    ])
+
+  static func definition(of name: String) -> MountOptionDefinition? {
+    exact[name] ?? prefixes.first { name.hasPrefix($0.prefix) }?.definition
+  }
+
+  private static let exact: [String: MountOptionDefinition] = {
+    let pairs = sections.flatMap(\.options).flatMap { definition in
+      definition.names.map { ($0, definition) }
+    }
+    return Dictionary(pairs, uniquingKeysWith: { first, _ in first })
+  }()
+
+  private static let prefixes = sections.flatMap(\.options).flatMap { definition in
+    definition.names.filter { $0.hasSuffix("*") }.map {
+      (prefix: String($0.dropLast()), definition: definition)
+    }
+  }
+
+  /// All but the largest number, which stands for "no such user" in the kernel.
+  private static let parseID: @Sendable (String) -> UInt32? = { text in
+    UInt32(text).flatMap { $0 == .max ? nil : $0 }
+  }
+}

@@ -1,0 +1,74 @@
+/// What the command line asked for, complete and consistent: the result of parsing, plain values only.
+struct MountOptions: Sendable, Equatable {
+  /// The image or block device, as it was given.
+  var device: String
+  /// The directory to mount on, as it was given.
+  var mountpoint: String
+
+  // Access.
+  var readOnly = false
+  /// Leave a journal that needs recovery alone. Only together with `readOnly`.
+  var noRecovery = false
+  var allowOther = false
+  /// Let root in besides the mounting user. Never set together with `allowOther`.
+  var allowRoot = false
+  /// Asked for by name. The kernel checks permissions without it, too, unless `fakeroot` is set.
+  var defaultPermissions = false
+  /// Whoever may use the mount acts in it as root would.
+  var fakeroot = false
+  /// Shown as the owner of every file, as vfat does.
+  var uid: UInt32?
+  /// Shown as the group of every file.
+  var gid: UInt32?
+
+  // Where the file system is in the device. At most one of the two is set.
+  /// In bytes, 0 or more.
+  var offset: Int64?
+  /// Counted as Linux counts: 1 and up, logical partitions from 5.
+  var partition: Int?
+
+  // The file system. Nil: what its superblock says.
+  var errors: ErrorsBehavior?
+  var acl: Bool?
+  var userXattr: Bool?
+  /// Statfs counts the file system's own tables as used space instead of leaving them out.
+  var minixDF = false
+
+  // The mount. Device nodes and set-user-ID programs are off unless a privileged user turns them on,
+  // as mount.fuse3(8) has it.
+  var nodev = true
+  var nosuid = true
+  var noexec = false
+  var atime = AccessTimePolicy.relatime
+  var dirsync = false
+  var synchronous = false
+  /// What the mount table shows as the source; nil: the device's absolute path.
+  var fsName: String?
+  /// What the mount table shows after `fuse.`; nil: `fuse4fs`.
+  var subtype: String?
+
+  // The daemon.
+  var foreground = false
+  /// Implies `foreground`.
+  var debug = false
+  var singleThread = false
+
+  init(device: String, mountpoint: String) {
+    self.device = device
+    self.mountpoint = mountpoint
+  }
+}
+
+/// What to do when the file system turns out to be damaged, as in ext4(5).
+enum ErrorsBehavior: String, Sendable {
+  case `continue`
+  case remountReadOnly = "remount-ro"
+  case panic
+}
+
+/// When reading a file updates its access time, as in mount(8).
+enum AccessTimePolicy: Sendable {
+  case noatime
+  case relatime
+  case strictatime
+}
