@@ -52,6 +52,7 @@ extension Inode {
         throw .corrupted(self.number, what: "its extended attribute block has a wrong checksum")
       }
       buffer.isVerified = true
+      volume.sharableBlocks.insert(block)
     }
     // Each time: what else may have verified the buffer, on an image where the block has two owners, did
     // not look for this.
@@ -60,28 +61,37 @@ extension Inode {
   }
 
   /// Makes `packed` the contents of the inode's attribute block, which is `old` now. A shared block is left
-  /// to the others. `old`'s entry for `changed` is gone or replaced. ENOSPC. Does not store the inode.
+  /// to the others. `changed` is the name whose entry in `old` is gone or replaced. ENOSPC. Does not store
+  /// the inode.
   func replace(
     _ old: AttributeBlock?, with packed: borrowing PackedAttributes, changed: AttributeName
   ) throws(Ext4Error) {
-    guard !packed.isEmpty else {
+    if packed.isEmpty {
       if let old { try release(old) }
-      return
-    }
-    if let old, !old.isShared {
-      let dropped = try old.area.entry(named: changed).flatMap { entry throws(Ext4Error) in
-        try valueInode(of: entry)
-      }
+    } else if let equal = volume.sharableBlock(equalTo: packed, besides: old?.buffer.block) {
+      if let old { try release(old) }
+      equal.header.pointee.h_refcount += 1
+      addBlocks(1)
+      try seal(equal)
+      setAttributeBlock(equal.buffer.block)
+    } else if let old, !old.isShared {
+      let dropped = try valueInodes(in: old.area) { $0.matches(changed) }
       try write(packed, to: old.buffer)
-      try dropped?.changeValueReferences(by: -1)
-      return
+      try changeReferences(to: dropped, by: -1)
+    } else {
+      try moveToNewBlock(packed, from: old)
     }
-    // The new block's references to inodes with values are additional ones: the old block keeps its own.
+  }
+
+  private func moveToNewBlock(
+    _ packed: borrowing PackedAttributes, from old: AttributeBlock?
+  ) throws(Ext4Error) {
+    // These references are additional ones: the old block is shared and keeps its own.
     let values = try valueInodes(in: packed.area)
     let block = try volume.allocateMetadataBlock(for: self)
     do throws(Ext4Error) {
       try write(packed, to: try volume.emptyBuffer(block, of: number))
-      for value in values { try value.changeValueReferences(by: 1) }
+      try changeReferences(to: values, by: 1)
       if let old { try release(old) }
     } catch {
       try volume.freeMetadataBlock(block, of: self)
@@ -101,30 +111,24 @@ extension Inode {
       setAttributeBlock(nil)
     } else {
       let values = try valueInodes(in: block.area)
+      volume.sharableBlocks.remove(block)
       try volume.freeMetadataBlock(block.buffer.block, of: self)
       setAttributeBlock(nil)
-      for value in values { try value.changeValueReferences(by: -1) }
+      try changeReferences(to: values, by: -1)
     }
   }
 
   private func write(
     _ packed: borrowing PackedAttributes, to buffer: BlockCache.Buffer
   ) throws(Ext4Error) {
-    memcpy(buffer.data, packed.bytes, volume.blockSize)
     let block = AttributeBlock(buffer, size: volume.blockSize)
+    volume.sharableBlocks.remove(block)
+    memcpy(buffer.data, packed.bytes, volume.blockSize)
     block.header.pointee.h_magic = AttributeBlock.magic
     block.header.pointee.h_refcount = 1
     block.header.pointee.h_blocks = 1
-    // An entry without a hash keeps the block from being found as the equal of another (ext4_xattr_rehash).
-    var hash: UInt32 = 0
-    for entry in block.area.entries {
-      guard entry.fields.pointee.e_hash != 0 else {
-        hash = 0
-        break
-      }
-      hash = AttributeHash.adding(entry.fields.pointee.e_hash, to: hash)
-    }
-    block.header.pointee.h_hash = hash
+    block.header.pointee.h_hash = packed.hash ?? 0
+    volume.sharableBlocks.insert(block)
     try seal(block)
   }
 

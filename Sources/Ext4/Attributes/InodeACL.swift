@@ -9,7 +9,7 @@ extension Inode {
   /// than a mode is not stored. `clearSetGroupID`: the caller is neither in the file's group nor privileged.
   /// EINVAL when it is no valid ACL. Returns false when nothing was changed.
   @discardableResult
-  public func setAccessACL(
+  func setAccessACL(
     _ value: UnsafeRawBufferPointer?, clearSetGroupID: Bool
   ) throws(Ext4Error) -> Bool {
     let acl = try newACL(value)
@@ -27,7 +27,7 @@ extension Inode {
   /// Replaces a directory's default ACL by one in the form of setxattr(2). Nil, or an ACL without entries,
   /// removes it. EACCES for anything but a directory. Returns false when nothing was changed.
   @discardableResult
-  public func setDefaultACL(_ value: UnsafeRawBufferPointer?) throws(Ext4Error) -> Bool {
+  func setDefaultACL(_ value: UnsafeRawBufferPointer?) throws(Ext4Error) -> Bool {
     let acl = try newACL(value)
     guard isDirectory else {
       if acl != nil { throw .errno(.permissionDenied) }
@@ -38,7 +38,7 @@ extension Inode {
 
   /// Gives this new inode the ACLs that `parent`'s default ACL asks for. Returns the mode it shall have:
   /// `mode`, with its file type, less what that ACL or, without one, `umask` denies (posix_acl_create).
-  public func inheritACL(
+  func inheritACL(
     from parent: Inode, mode: UInt16, umask: UInt16
   ) throws(Ext4Error) -> UInt16 {
     if FileType(mode: mode) == .symbolicLink { return mode }
@@ -56,7 +56,7 @@ extension Inode {
   /// Makes the access ACL, if there is one, agree with the mode that the inode is given
   /// (posix_acl_chmod). Returns false when nothing was changed.
   @discardableResult
-  public func adjustACL(forMode mode: UInt16) throws(Ext4Error) -> Bool {
+  func adjustACL(forMode mode: UInt16) throws(Ext4Error) -> Bool {
     guard volume.hasACLs, !isSymbolicLink, var acl = try accessControlList(.accessACL) else {
       return false
     }

@@ -16,7 +16,7 @@ extension Inode {
   /// The value of the attribute with this full name ("user.foo", "security.capability",
   /// "system.posix_acl_access"), in the form that getxattr(2) returns. ENODATA when there is none,
   /// EOPNOTSUPP for names that ext4 does not know or the mount options exclude.
-  public func attribute(named fullName: UnsafePointer<CChar>) throws(Ext4Error) -> [UInt8] {
+  func attribute(named fullName: UnsafePointer<CChar>) throws(Ext4Error) -> [UInt8] {
     let name = try permittedName(fullName)
     guard hasAttributes else { throw .errno(.noData) }
     guard name.namespace.isACL else { return try storedValue(of: name) }
@@ -29,7 +29,7 @@ extension Inode {
   ///
   /// The mode means nothing for ACLs, which have functions of their own: `setAccessACL`, `setDefaultACL`.
   @discardableResult
-  public func setAttribute(
+  func setAttribute(
     named fullName: UnsafePointer<CChar>, to value: UnsafeRawBufferPointer, _ mode: AttributeMode
   ) throws(Ext4Error) -> Bool {
     let name = try permittedName(fullName)
@@ -46,7 +46,7 @@ extension Inode {
   /// Removes an attribute. ENODATA when there is none, except for ACLs, whose absence is no error.
   /// Returns false when nothing was changed.
   @discardableResult
-  public func removeAttribute(named fullName: UnsafePointer<CChar>) throws(Ext4Error) -> Bool {
+  func removeAttribute(named fullName: UnsafePointer<CChar>) throws(Ext4Error) -> Bool {
     let name = try permittedName(fullName)
     switch name.namespace {
     case .accessACL: return try setAccessACL(nil, clearSetGroupID: false)
@@ -56,7 +56,7 @@ extension Inode {
   }
 
   /// The full names of the attributes, each followed by a zero byte, as listxattr(2) returns them.
-  public func attributeNames() throws(Ext4Error) -> [UInt8] {
+  func attributeNames() throws(Ext4Error) -> [UInt8] {
     var names: [UInt8] = []
     guard hasAttributes else { return names }
     func append(_ area: AttributeArea) {
@@ -78,13 +78,13 @@ extension Inode {
 
   /// Gives up all that the attributes occupy outside of the inode, which is being freed: its block, and the
   /// inodes that hold values.
-  public func releaseAttributes() throws(Ext4Error) {
+  func releaseAttributes() throws(Ext4Error) {
     guard hasAttributes else { return }
     if let block = try readAttributeBlock() { try release(block) }
     if let body = try readBodyArea(), body.isInUse {
       let values = try valueInodes(in: body)
       memset(body.header, 0, body.size + MemoryLayout<UInt32>.size)
-      for value in values { try value.changeValueReferences(by: -1) }
+      try changeReferences(to: values, by: -1)
     }
     try store()
   }

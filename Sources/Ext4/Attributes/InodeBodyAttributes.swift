@@ -35,14 +35,12 @@ extension Inode {
   func changeBody(
     _ area: AttributeArea, _ name: AttributeName, to value: UnsafeRawBufferPointer?
   ) throws(Ext4Error) {
-    let dropped = try area.entry(named: name).flatMap { entry throws(Ext4Error) in
-      try valueInode(of: entry)
-    }
+    let dropped = try valueInodes(in: area) { $0.matches(name) }
     let packed = try PackedAttributes(area, setting: name, to: value, of: self)
     memcpy(area.start, packed.bytes, area.size)
     // Without attributes there is no magic number either, so that other bytes may follow the fields.
     area.header.storeBytes(of: packed.isEmpty ? 0 : AttributeBlock.magic, as: UInt32.self)
-    try dropped?.changeValueReferences(by: -1)
+    try changeReferences(to: dropped, by: -1)
   }
 }
 

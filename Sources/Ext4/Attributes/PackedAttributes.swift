@@ -57,6 +57,17 @@ struct PackedAttributes: ~Copyable {
     AttributeArea(start: bytes, firstEntry: firstEntry, size: size, isInUse: true)
   }
 
+  /// `h_hash` of a block with these attributes. Nil when an entry has no hash, which keeps the block from
+  /// being found as the equal of another (ext4_xattr_rehash).
+  var hash: UInt32? {
+    var hash: UInt32 = 0
+    for entry in area.entries {
+      guard entry.fields.pointee.e_hash != 0 else { return nil }
+      hash = AttributeHash.adding(entry.fields.pointee.e_hash, to: hash)
+    }
+    return hash == 0 ? nil : hash
+  }
+
   private mutating func append(
     _ name: AttributeName, _ value: UnsafeRawBufferPointer, of owner: Inode
   ) throws(Ext4Error) {

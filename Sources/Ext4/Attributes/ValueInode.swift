@@ -21,13 +21,24 @@ extension Inode {
     return inode
   }
 
-  /// The inodes that hold values of `area`, each as often as it is referred to.
-  func valueInodes(in area: AttributeArea) throws(Ext4Error) -> [Inode] {
-    var inodes: [Inode] = []
-    for entry in area.entries {
-      if let inode = try valueInode(of: entry) { inodes.append(inode) }
+  /// The inodes that hold values of those entries of `area`, an area of this inode, that are asked for; each
+  /// as often as it is referred to. All are fit to be counted and freed.
+  func valueInodes(
+    in area: AttributeArea, where isWanted: (AttributeEntry) -> Bool = { _ in true }
+  ) throws(Ext4Error) -> [InodeNumber] {
+    var inodes: [InodeNumber] = []
+    for entry in area.entries where isWanted(entry) {
+      if let inode = try valueInode(of: entry) { inodes.append(inode.number) }
     }
     return inodes
+  }
+
+  /// Counts that this inode refers to each of `values` once more, or once less.
+  func changeReferences(
+    to values: [InodeNumber], by difference: Int64
+  ) throws(Ext4Error) {
+    // Looked up one by one: a number that stands there twice may be freed when its turn comes again.
+    for value in values { try volume.inode(value).changeValueReferences(by: difference) }
   }
 
   /// Reads the value of `entry`, an entry of this inode, from `inode`. EUCLEAN when it is not what the
@@ -75,7 +86,7 @@ extension Inode {
 
   /// Counts references to this inode, which holds a value, and frees it when none is left. EUCLEAN when
   /// that has happened before: more entries refer to it than are counted.
-  func changeValueReferences(by difference: Int64) throws(Ext4Error) {
+  private func changeValueReferences(by difference: Int64) throws(Ext4Error) {
     guard valueReferences > 0, linkCount > 0 else {
       throw .corrupted(number, what: "it holds an attribute's value and counts too few references")
     }
