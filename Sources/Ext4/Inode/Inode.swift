@@ -36,6 +36,9 @@ public final class Inode: @unchecked Sendable {
   /// The inode has lost its last name; it is freed when it is no longer used.
   let isUnlinked = Atomic<Bool>(false)
 
+  /// What is known of a directory beside what its blocks say. Belongs to the metadata lock.
+  var directoryHints = DirectoryHints()
+
   /// How many times the kernel has been given this inode and has not yet forgotten it. Belongs to the
   /// inode table's lock.
   var lookupCount: UInt64 = 0
