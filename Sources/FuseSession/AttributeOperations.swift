@@ -35,7 +35,7 @@ extension OperationTable {
         try operations.setExtendedAttribute(
           name!, of: NodeID(node),
           to: UnsafeRawBufferPointer(start: value, count: size), flags: flags,
-          for: Answer.caller(of: request))
+          for: Caller(of: request))
       }
     }
     table.removexattr = { request, node, name in

@@ -106,8 +106,13 @@ public final class Session: @unchecked Sendable {
   public func stop() {
     isStopping.store(true, ordering: .releasing)
     fuse_session_exit(handle)
-    // A thread that waits for a request looks up when a signal interrupts it.
-    threads.withLock { for thread in $0 { pthread_kill(thread, Self.wakeSignal) } }
+    // A thread that waits for a request looks up when a signal interrupts it; one that was just about to wait, with the next.
+    while threads.withLock({ waiting in
+      for thread in waiting { pthread_kill(thread, Self.wakeSignal) }
+      return !waiting.isEmpty
+    }) {
+      usleep(10_000)
+    }
   }
 
   private static let wakeSignal = SIGUSR1
