@@ -1,0 +1,221 @@
+import Glibc
+import Journal
+
+extension Inode {
+  typealias EntryVisitor = (
+    _ name: UnsafeRawBufferPointer, _ inode: InodeNumber, _ type: FileType?, _ next: UInt64
+  ) -> Bool
+
+  /// Calls `body` for each entry from `cookie` on, 0 for all of them, until it returns false. `next` is the
+  /// cookie with which to go on behind the entry; the name is valid during the call only, and `body` must
+  /// not change the directory.
+  ///
+  /// An entry that is there all the time is met exactly once by whoever follows the cookies, whatever else
+  /// is added or removed meanwhile: cookies are hashes of names where the directory has an index or could
+  /// get one, else positions. Cookies are below 2^63.
+  ///
+  /// EUCLEAN for an entry with an impossible name or inode; `body` may have been called for others before.
+  func forEachEntry(from cookie: UInt64, _ body: EntryVisitor) throws(Ext4Error) {
+    guard isDirectory else { throw .errno(.notDirectory) }
+    guard cookie < 1 << 63 else { return }
+    if flags.contains(.inlineData) {
+      let regions = try inlineRegions()
+      if let hash = defaultHash {
+        var run = HashRun(hash)
+        let code = typeCode(for: .directory)
+        run.add(FileName.current.bytes, number.rawValue, code)
+        run.add(FileName.parent.bytes, try inlineParent().rawValue, code)
+        for region in regions { try run.add(region) }
+        _ = try run.visit(self, from: cookie, body)
+      } else {
+        try forEachInline(regions, from: cookie, body)
+      }
+    } else if usesIndex {
+      if try forEachByIndex(from: cookie, body) { return }
+      directoryHints.indexIsDamaged = true
+      // A cookie of the index is no position, so whoever has come this far can't go on.
+      guard cookie == 0 else {
+        throw .corrupted(number, what: "the directory index is damaged")
+      }
+      try forEachByPosition(from: cookie, body)
+    } else if !flags.contains(.indexed), let hash = defaultHash,
+      try directoryBlockCount() == 1, let block = try anyBlock(0)
+    {
+      var run = HashRun(hash)
+      try run.add(block.region)
+      _ = try run.visit(self, from: cookie, body)
+    } else {
+      try forEachByPosition(from: cookie, body)
+    }
+  }
+
+  /// The hash that an index of this directory would use if it got one; nil when it wouldn't.
+  private var defaultHash: DirectoryHash? {
+    guard hasDirectoryIndexFeature,
+      let version = HashVersion(rawValue: volume.superblock.pointee.s_def_hash_version)
+    else { return nil }
+    return DirectoryHash(version, superblock: volume.superblock)
+  }
+
+  /// In the order of the index. False, without a call of `body`, when the index makes no sense.
+  private func forEachByIndex(
+    from start: UInt64, _ body: EntryVisitor
+  ) throws(Ext4Error) -> Bool {
+    guard let tree = try HashTree(of: self),
+      var path = try tree.path(to: UInt32(truncatingIfNeeded: start >> 32) << 1)
+    else { return false }
+    var cookie = start
+    var run = HashRun(tree.hash)
+    try run.add(region(tree.root.buffer.data, volume.blockSize))
+    var leavesLeft = try directoryBlockCount()
+    while true {
+      let lowest = tree.start(of: path)
+      var next: UInt32?
+      repeat {
+        guard leavesLeft > 0 else { throw tree.damage }
+        leavesLeft -= 1
+        try run.add(try leaf(path.leaf).region)
+        next = try tree.advance(&path)
+        // Leaves that share a hash are one run: only together can they be sorted.
+      } while next.map { $0 & 1 == 1 } ?? false
+      let highest = next.map { $0 < 2 ? 0 : $0 - 2 } ?? UInt32.max
+      run.confine(to: lowest, highest)
+      guard let reached = try run.visit(self, from: cookie, body), next != nil else { return true }
+      cookie = reached
+      run.removeAll()
+    }
+  }
+
+  /// In the order of the blocks, for a directory whose entries stay where they are.
+  private func forEachByPosition(
+    from cookie: UInt64, _ body: EntryVisitor
+  ) throws(Ext4Error) {
+    let count = try directoryBlockCount()
+    guard cookie >> volume.blockShift < UInt64(count) else { return }
+    for number in UInt32(cookie >> volume.blockShift)..<count {
+      guard let block = try anyBlock(number) else {
+        if isBehindAllBlocks(number) { return }
+        continue
+      }
+      let base = UInt64(number) << volume.blockShift
+      guard try forEach(in: block.region, at: base, from: cookie, body) else { return }
+    }
+  }
+
+  /// Visits the records of `region` that start at `cookie` or behind it, where the region itself starts at
+  /// `base`. It may be that no record starts at `cookie` any more: the one there was removed.
+  private func forEach(
+    in region: EntryRegion, at base: UInt64, from cookie: UInt64, _ body: EntryVisitor
+  ) throws(Ext4Error) -> Bool {
+    var records = region.records
+    while let record = try records.next() {
+      let position = base + UInt64(records.offset)
+      guard record.isUsed, position >= cookie else { continue }
+      let entry = try listable(record)
+      if !body(record.name, entry.inode, entry.type, position + UInt64(record.length)) {
+        return false
+      }
+    }
+    return true
+  }
+
+  /// Positions as the entries would have in a block, behind "." and ".." (ext4_read_inline_dir).
+  private func forEachInline(
+    _ regions: [EntryRegion], from cookie: UInt64, _ body: EntryVisitor
+  ) throws(Ext4Error) {
+    if cookie == 0, !body(FileName.current.bytes, number, .directory, 12) { return }
+    if cookie <= 12, !body(FileName.parent.bytes, try inlineParent(), .directory, 24) { return }
+    var base: UInt64 = 24
+    for region in regions {
+      guard try forEach(in: region, at: base, from: cookie, body) else { return }
+      base += UInt64(region.count)
+    }
+  }
+
+  /// What `record` says, once its name has turned out to be possible.
+  private func listable(_ record: EntryRecord) throws(Ext4Error) -> DirectoryEntry {
+    try requireListable(record.name)
+    return try entry(record.inode, typeCode: record.typeCode)
+  }
+
+  fileprivate func requireListable(_ name: UnsafeRawBufferPointer) throws(Ext4Error) {
+    guard !name.isEmpty, FileName.isClean(name) else {
+      throw .corrupted(number, what: "a directory entry has an impossible name")
+    }
+  }
+}
+
+/// Entries that are visited together, in the order of their hashes. Borrows their names.
+private struct HashRun {
+  private struct Item {
+    var position: UInt64
+    let name: UnsafeRawBufferPointer
+    let inode: UInt32
+    let typeCode: UInt8
+  }
+
+  private let hash: DirectoryHash
+  private var items: [Item] = []
+
+  init(_ hash: DirectoryHash) { self.hash = hash }
+
+  mutating func removeAll() { items.removeAll(keepingCapacity: true) }
+
+  mutating func add(_ region: EntryRegion) throws(Ext4Error) {
+    var records = region.records
+    while let record = try records.next() {
+      if record.isUsed { add(record.name, record.inode, record.typeCode) }
+    }
+  }
+
+  /// "." and ".." come first, as if they hashed to 0 and 2 (ext4_htree_fill_tree).
+  mutating func add(_ name: UnsafeRawBufferPointer, _ inode: UInt32, _ typeCode: UInt8) {
+    let position: UInt64 =
+      if FileName.current.matches(name) {
+        0
+      } else if FileName.parent.matches(name) {
+        1 << 32
+      } else {
+        hash.position(of: name)
+      }
+    items.append(Item(position: position, name: name, inode: inode, typeCode: typeCode))
+  }
+
+  /// Moves entries that are in a wrong leaf, where a lookup can't find them, to the edges of the hashes
+  /// `lowest` to `highest`: without order the cookies would lead past other entries.
+  mutating func confine(to lowest: UInt32, _ highest: UInt32) {
+    for index in items.indices {
+      let position = items[index].position
+      let hash = min(max(UInt32(truncatingIfNeeded: position >> 32), lowest >> 1), highest >> 1)
+      items[index].position = UInt64(hash) << 32 | position & 0xFFFF_FFFF
+    }
+  }
+
+  /// Visits the entries from `cookie` on. Returns where to go on, nil when `body` has had enough.
+  mutating func visit(
+    _ directory: Inode, from cookie: UInt64, _ body: Inode.EntryVisitor
+  ) throws(Ext4Error) -> UInt64? {
+    items.sort { a, b in
+      a.position != b.position ? a.position < b.position : Self.precedes(a.name, b.name)
+    }
+    var reached = cookie
+    // Of entries with the same position all but the first move up a little, so that each has its own.
+    var free: UInt64 = 0
+    for item in items {
+      let position = max(item.position, free)
+      free = position + 1
+      guard position >= cookie else { continue }
+      try directory.requireListable(item.name)
+      let entry = try directory.entry(item.inode, typeCode: item.typeCode)
+      guard body(item.name, entry.inode, entry.type, free) else { return nil }
+      reached = free
+    }
+    return reached
+  }
+
+  private static func precedes(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Bool {
+    guard let first = a.baseAddress, let second = b.baseAddress else { return a.count < b.count }
+    let order = memcmp(first, second, min(a.count, b.count))
+    return order != 0 ? order < 0 : a.count < b.count
+  }
+}

@@ -1,0 +1,118 @@
+import Glibc
+import Journal
+
+// Directories whose entries lie in the inode (fs/ext4/inline.c): the parent's inode number in the first four
+// bytes of `i_block`, records in the rest of it and in the attribute `system.data`. "." and ".." have no
+// records.
+extension Inode {
+  private var inlineBlock: UnsafeMutableRawPointer {
+    // Bytes 40 to 99 of every inode.
+    UnsafeMutableRawPointer(raw) + Self.blockFieldOffset
+  }
+
+  private static let blockFieldOffset = 40
+  private static let blockFieldLength = 60
+  private static let parentLength = 4
+
+  func inlineParent() throws(Ext4Error) -> InodeNumber {
+    let parent = UInt32(littleEndian: inlineBlock.loadUnaligned(as: UInt32.self))
+    guard 1...volume.superblock.pointee.s_inodes_count ~= parent else {
+      throw .corrupted(number, what: "an inline directory has no parent")
+    }
+    return InodeNumber(parent)
+  }
+
+  func setInlineParent(_ parent: InodeNumber) throws(Ext4Error) {
+    inlineBlock.storeBytes(of: parent.rawValue.littleEndian, as: UInt32.self)
+    try store()
+  }
+
+  /// The one or two places where the records lie.
+  func inlineRegions() throws(Ext4Error) -> [EntryRegion] {
+    let attribute = try InlineAttribute(in: self)
+    let inBlock = region(
+      inlineBlock + Self.parentLength, Self.blockFieldLength - Self.parentLength)
+    guard attribute.valueLength > 0 else { return [inBlock] }
+    return [
+      inBlock,
+      region(UnsafeMutableRawPointer(raw) + attribute.value, attribute.valueLength),
+    ]
+  }
+
+  func findInline(
+    _ name: FileName
+  ) throws(Ext4Error) -> (DirectoryBlock, EntryRegion.Match)? {
+    for region in try inlineRegions() {
+      if let match = try region.find(name) {
+        return (DirectoryBlock(region: region, holder: .inode), match)
+      }
+    }
+    return nil
+  }
+
+  /// False when the inode has no room for the entry.
+  func insertInline(_ entry: NewEntry) throws(Ext4Error) -> Bool {
+    for region in try inlineRegions() {
+      if let offset = try region.room(for: entry.recordLength) {
+        try region.insert(entry, at: offset)
+        try store()
+        return true
+      }
+    }
+    return false
+  }
+
+  func isEmptyInlineDirectory() throws(Ext4Error) -> Bool {
+    _ = try inlineParent()
+    for region in try inlineRegions() {
+      var records = region.records
+      while let record = try records.next() {
+        if record.isUsed { return false }
+      }
+    }
+    return true
+  }
+
+  /// Moves the entries from the inode into a block. When there is no block, nothing changes (ENOSPC).
+  func convertInlineDirectory() throws(Ext4Error) {
+    let parent = try inlineParent()
+    let attribute = try InlineAttribute(in: self)
+    let regions = try inlineRegions()
+    for region in regions { try region.validate() }
+
+    // The block can only be added once the inode no longer has data where its block map goes.
+    let before = UnsafeMutableRawPointer.allocate(byteCount: volume.inodeSize, alignment: 8)
+    defer { before.deallocate() }
+    before.copyMemory(from: raw, byteCount: volume.inodeSize)
+    let offsets = regions.map { $0.base - UnsafeMutableRawPointer(raw) }
+    attribute.remove(from: self)
+    memset(inlineBlock, 0, Self.blockFieldLength)
+    flags.remove(.inlineData)
+    initializeBlockMap()
+    size = 0
+
+    let buffer: BlockCache.Buffer
+    do throws(Ext4Error) {
+      buffer = try appendDirectoryBlock().buffer
+    } catch {
+      UnsafeMutableRawPointer(raw).copyMemory(from: before, byteCount: volume.inodeSize)
+      size = size
+      try store()
+      throw error
+    }
+
+    var filler = EntryRegion.Filler(leafRegion(buffer))
+    appendDots(to: &filler, parent: parent)
+    for (offset, old) in zip(offsets, regions) {
+      let copy = region(before + offset, old.count)
+      var records = copy.records
+      while let record = try records.next() {
+        // All records keep their lengths, and with them their positions for readdir.
+        filler.append(record.copy, length: record.length)
+      }
+    }
+    filler.finish()
+    hasInlineData.store(false, ordering: .releasing)
+    try didChange(.leaf(buffer))
+  }
+}

@@ -1,0 +1,46 @@
+import CFuse3
+import Glibc
+import SystemPackage
+
+extension OperationTable {
+  static func addDirectories(to table: inout fuse_lowlevel_ops) {
+    table.opendir = { request, _, file in
+      if OperationTable.canDecline(.directory) {
+        fuse_reply_err(request, ENOSYS)
+      } else {
+        file?.pointee.cache_readdir = 1
+        file?.pointee.keep_cache = 1
+        fuse_reply_open(request, file)
+      }
+    }
+    table.readdir = { request, node, size, offset, _ in
+      OperationTable.readDirectory(request, node, size, offset, wantsAttributes: false)
+    }
+    table.readdirplus = { request, node, size, offset, _ in
+      OperationTable.readDirectory(request, node, size, offset, wantsAttributes: true)
+    }
+    table.fsyncdir = { request, node, _, _ in
+      Answer.call(request) { (operations) throws(Errno) in
+        try operations.synchronizeDirectory(NodeID(node))
+      }
+    }
+  }
+
+  private static func readDirectory(
+    _ request: fuse_req_t?, _ node: fuse_ino_t, _ size: Int, _ offset: off_t, wantsAttributes: Bool
+  ) {
+    guard let request else { return }
+    let memory = UnsafeMutableRawBufferPointer(
+      rebasing: Worker.serving.output[..<min(size, Worker.serving.output.count)])
+    var buffer = DirectoryBuffer(
+      request: request, memory: memory, wantsAttributes: wantsAttributes)
+    do throws(Errno) {
+      try Worker.serving.session.operations.readDirectory(
+        NodeID(node), from: UInt64(bitPattern: Int64(offset)), into: &buffer)
+      fuse_reply_buf(
+        request, memory.baseAddress?.assumingMemoryBound(to: CChar.self), buffer.count)
+    } catch {
+      fuse_reply_err(request, error.rawValue)
+    }
+  }
+}

@@ -1,0 +1,87 @@
+import SystemPackage
+
+/// A file system as a session calls it.
+///
+/// Every call comes from one of several threads and is answered when the function returns: with its value, or with the errno
+/// that it throws. Names are bytes without NUL; pointers are valid until the function returns. No call comes for a node
+/// after the last reference to it was forgotten.
+public protocol FileSystemOperations: AnyObject, Sendable {
+  /// ENOENT is remembered by the kernel until the name is created through the mount.
+  func lookup(_ name: UnsafeRawBufferPointer, in parent: NodeID) throws(Errno) -> Entry
+  /// The kernel gives up `count` of its references.
+  func forget(_ node: NodeID, count: UInt64)
+
+  func attributes(of node: NodeID) throws(Errno) -> Attributes
+  func setAttributes(of node: NodeID, to request: AttributeRequest) throws(Errno) -> Attributes
+  func statistics() throws(Errno) -> FileSystemStatistics
+
+  /// `mode` has the type and, without the umask applied, the permissions.
+  func makeNode(
+    _ name: UnsafeRawBufferPointer, in parent: NodeID, mode: UInt32, device: UInt32,
+    for caller: Caller
+  ) throws(Errno) -> Entry
+  func makeDirectory(
+    _ name: UnsafeRawBufferPointer, in parent: NodeID, mode: UInt32, for caller: Caller
+  ) throws(Errno) -> Entry
+  func makeSymbolicLink(
+    _ name: UnsafeRawBufferPointer, in parent: NodeID, to target: UnsafeRawBufferPointer,
+    for caller: Caller
+  ) throws(Errno) -> Entry
+  func readLink(_ node: NodeID) throws(Errno) -> [UInt8]
+  func link(_ node: NodeID, as name: UnsafeRawBufferPointer, in parent: NodeID) throws(Errno)
+    -> Entry
+  func unlink(_ name: UnsafeRawBufferPointer, in parent: NodeID) throws(Errno)
+  func removeDirectory(_ name: UnsafeRawBufferPointer, in parent: NodeID) throws(Errno)
+  /// `flags` are those of renameat2(2).
+  func rename(
+    _ name: UnsafeRawBufferPointer, in parent: NodeID, to newName: UnsafeRawBufferPointer,
+    in newParent: NodeID, flags: UInt32, for caller: Caller
+  ) throws(Errno)
+
+  /// Fills `buffer` from byte `offset` on; fewer bytes mean the end of the file.
+  func read(_ node: NodeID, into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64)
+    throws(Errno)
+    -> Int
+  func write(
+    _ node: NodeID, _ bytes: UnsafeRawBufferPointer, at offset: UInt64, flags: WriteFlags
+  ) throws(Errno) -> Int
+  func synchronize(_ node: NodeID, dataOnly: Bool) throws(Errno)
+  func synchronizeDirectory(_ node: NodeID) throws(Errno)
+  /// `whence` is SEEK_DATA or SEEK_HOLE. The kernel's cached writes to the node have been received before.
+  func seek(_ node: NodeID, from offset: UInt64, whence: CInt) throws(Errno) -> UInt64
+  /// `mode` is that of fallocate(2).
+  func allocate(_ node: NodeID, at offset: UInt64, length: UInt64, mode: CInt) throws(Errno)
+  func copyRange(
+    from source: NodeID, at sourceOffset: UInt64, to target: NodeID, at targetOffset: UInt64,
+    length: Int
+  ) throws(Errno) -> Int
+
+  /// Adds entries from position `offset` on until the directory ends or `buffer` is full.
+  func readDirectory(_ node: NodeID, from offset: UInt64, into buffer: inout DirectoryBuffer)
+    throws(Errno)
+
+  func extendedAttribute(_ name: UnsafePointer<CChar>, of node: NodeID) throws(Errno) -> [UInt8]
+  /// `flags` are those of setxattr(2).
+  func setExtendedAttribute(
+    _ name: UnsafePointer<CChar>, of node: NodeID, to value: UnsafeRawBufferPointer, flags: CInt,
+    for caller: Caller
+  ) throws(Errno)
+  /// The names, each ended by a NUL.
+  func extendedAttributeNames(of node: NodeID) throws(Errno) -> [UInt8]
+  func removeExtendedAttribute(_ name: UnsafePointer<CChar>, of node: NodeID) throws(Errno)
+
+  /// Answers an ioctl that the kernel passes on. ENOTTY for an unknown one.
+  func control(_ node: NodeID, command: UInt32, input: UnsafeRawBufferPointer, outputCapacity: Int)
+    throws(Errno) -> [UInt8]
+}
+
+/// How a write comes about (FUSE_WRITE_*).
+public struct WriteFlags: OptionSet, Sendable {
+  public let rawValue: UInt32
+  public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+  /// From the kernel's page cache; times are kept there, and the caller is unknown.
+  public static let fromCache = WriteFlags(rawValue: 1)
+  /// The writer may not keep set-id bits.
+  public static let clearsSetID = WriteFlags(rawValue: 4)
+}

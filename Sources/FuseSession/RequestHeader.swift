@@ -1,0 +1,37 @@
+/// The header of every request, `struct fuse_in_header` (include/uapi/linux/fuse.h), and the operations that this code must
+/// tell apart itself.
+struct RequestHeader {
+  enum Opcode: UInt32 {
+    case setattr = 4
+    case write = 16
+    case initialize = 26
+    case lseek = 46
+    case statx = 52
+  }
+
+  /// Bytes.
+  static let size = 40
+
+  let length: UInt32
+  let opcode: Opcode?
+  let unique: UInt64
+  let node: NodeID
+
+  /// `bytes` holds at least a header.
+  init(_ bytes: UnsafeRawBufferPointer) {
+    length = bytes.loadUnaligned(fromByteOffset: 0, as: UInt32.self)
+    opcode = Opcode(rawValue: bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
+    unique = bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
+    node = NodeID(bytes.loadUnaligned(fromByteOffset: 16, as: UInt64.self))
+  }
+}
+
+/// The header of every reply, `struct fuse_out_header`.
+struct ReplyHeader {
+  static let size = 16
+
+  var length: UInt32
+  /// 0 or a negative errno.
+  var error: Int32
+  var unique: UInt64
+}

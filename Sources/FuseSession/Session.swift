@@ -1,0 +1,190 @@
+import CFuse3
+import Glibc
+import Logging
+import Synchronization
+import SystemPackage
+
+/// A mounted FUSE file system: the connection to the kernel, and the threads that serve it.
+public final class Session: @unchecked Sendable {
+  public struct Options: Sendable {
+    /// What stands behind `-o` for libfuse: `fsname=…`, `ro`, `allow_other` and the like, each with commas escaped.
+    public var mountOptions: [String] = []
+    /// Threads that serve requests; 1 for one after the other.
+    public var workerCount = 4
+    /// The kernel is to enforce ACLs.
+    public var accessControlLists = true
+    /// libfuse prints every request.
+    public var debug = false
+
+    public init() {}
+  }
+
+  public enum Failure: Error, Sendable {
+    /// libfuse refused an option; it has said on standard error which.
+    case options
+    /// Mounting failed; libfuse or fusermount3 has said on standard error why.
+    case mount
+    case connection(Errno)
+  }
+
+  let handle: OpaquePointer
+  let operations: any FileSystemOperations
+  let options: Options
+  let log = Logger(label: "fuse4fs.session")
+  /// The threads inside `run`.
+  private let threads = Mutex<[pthread_t]>([])
+  private let isInitialized = Atomic<Bool>(false)
+  private let isStopping = Atomic<Bool>(false)
+  /// FUSE_CAP_* that the kernel offered and we wanted.
+  private let agreed = Atomic<UInt32>(0)
+  let deferred = DeferredRequests()
+
+  public init(_ operations: any FileSystemOperations, options: Options) throws(Failure) {
+    self.operations = operations
+    self.options = options
+    var arguments = ["fuse4fs"]
+    if options.debug { arguments.append("-d") }
+    if !options.mountOptions.isEmpty {
+      arguments += ["-o", options.mountOptions.joined(separator: ",")]
+    }
+    var table = OperationTable.make()
+    guard let handle = Self.makeHandle(arguments, &table) else { throw .options }
+    self.handle = handle
+  }
+
+  private static func makeHandle(
+    _ arguments: [String], _ table: inout fuse_lowlevel_ops
+  ) -> OpaquePointer? {
+    var pointers: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
+    defer { for pointer in pointers { free(pointer) } }
+    return pointers.withUnsafeMutableBufferPointer { pointers in
+      var list = fuse_args(
+        argc: CInt(arguments.count), argv: pointers.baseAddress, allocated: 0)
+      defer { fuse_opt_free_args(&list) }
+      return cfuse_session_new(&list, &table, nil)
+    }
+  }
+
+  deinit { fuse_session_destroy(handle) }
+
+  /// Attaches the file system to `mountpoint`. Requests wait until `run`.
+  public func mount(at mountpoint: String) throws(Failure) {
+    guard fuse_session_mount(handle, mountpoint) == 0 else { throw .mount }
+    var io = Transport.customIO
+    let code = cfuse_session_custom_io(handle, &io, fuse_session_fd(handle))
+    guard code == 0 else {
+      fuse_session_unmount(handle)
+      throw .connection(Errno(rawValue: -code))
+    }
+  }
+
+  /// Serves requests until the file system is unmounted, or `stop` is called. Calls `onReady` once, when the kernel's first
+  /// request has been answered. The calling thread is one of the workers.
+  public func run(onReady: () -> Void) {
+    Self.makeWakeable()
+    threads.withLock { $0 = [pthread_self()] }
+    let first = Worker(session: self, descriptor: fuse_session_fd(handle), ownsDescriptor: false)
+    first.serve { isInitialized.load(ordering: .acquiring) || isStopped }
+    guard isInitialized.load(ordering: .acquiring), !isStopped else { return }
+    deferred.start(self)
+    let others = (1..<max(options.workerCount, 1)).compactMap { _ in startWorker() }
+    threads.withLock { $0 += others }
+    onReady()
+    first.serve { isStopped }
+    threads.withLock { $0.removeAll() }
+    for thread in others { pthread_join(thread, nil) }
+    deferred.stop()
+  }
+
+  /// Releases what `mount` attached, if it still is.
+  public func unmount() {
+    fuse_session_unmount(handle)
+  }
+
+  /// Ends `run` although the file system is still mounted. Requests that are not answered yet, and all later ones, fail with
+  /// ENOTCONN.
+  public func stop() {
+    isStopping.store(true, ordering: .releasing)
+    fuse_session_exit(handle)
+    // A thread that waits for a request looks up when a signal interrupts it; one that was just about to wait, with the next.
+    while threads.withLock({ waiting in
+      for thread in waiting { pthread_kill(thread, Self.wakeSignal) }
+      return !waiting.isEmpty
+    }) {
+      usleep(10_000)
+    }
+  }
+
+  private static let wakeSignal = SIGUSR1
+
+  private static func makeWakeable() {
+    var action = sigaction()
+    action.__sigaction_handler.sa_handler = { _ in }
+    sigemptyset(&action.sa_mask)
+    sigaction(wakeSignal, &action, nil)
+  }
+
+  var agreedCapabilities: UInt32 { agreed.load(ordering: .relaxed) }
+
+  func negotiate(_ connection: UnsafeMutablePointer<fuse_conn_info>) {
+    Negotiation.choose(connection, options: options)
+    agreed.store(connection.pointee.want, ordering: .relaxed)
+  }
+
+  private var isStopped: Bool {
+    isStopping.load(ordering: .acquiring) || fuse_session_exited(handle) != 0
+  }
+
+  /// Hands a request to whoever answers it.
+  func dispatch(_ worker: Worker) {
+    switch worker.header.opcode {
+    case .statx:
+      do throws(Errno) {
+        Statx.reply(with: try operations.attributes(of: worker.header.node), to: worker)
+      } catch {
+        worker.reply(error)
+      }
+    case .initialize:
+      worker.processInLibrary()
+      isInitialized.store(true, ordering: .releasing)
+    case .lseek where options.workerCount > 1:
+      deferred.add(worker)
+    default:
+      worker.processInLibrary()
+    }
+  }
+
+  /// Another worker on a descriptor of its own, so that threads do not contend for one.
+  private func startWorker() -> pthread_t? {
+    let shared = fuse_session_fd(handle)
+    let own = Self.clone(shared)
+    let worker = Worker(
+      session: self, descriptor: own ?? shared, ownsDescriptor: own != nil)
+    var thread = pthread_t()
+    let context = Unmanaged.passRetained(worker)
+    let code = pthread_create(
+      &thread, nil,
+      { context in
+        let worker = Unmanaged<Worker>.fromOpaque(context!).takeRetainedValue()
+        worker.serve { worker.session.isStopped }
+        return nil
+      }, context.toOpaque())
+    guard code == 0 else {
+      context.release()
+      return nil
+    }
+    return thread
+  }
+
+  /// Another descriptor of the same connection (FUSE_DEV_IOC_CLONE); nil where the device cannot be opened again.
+  private static func clone(_ descriptor: CInt) -> CInt? {
+    let clone = open("/dev/fuse", O_RDWR | O_CLOEXEC)
+    guard clone >= 0 else { return nil }
+    var source = UInt32(descriptor)
+    guard ioctl(clone, 0x8004_E500, &source) == 0 else {
+      close(clone)
+      return nil
+    }
+    return clone
+  }
+}

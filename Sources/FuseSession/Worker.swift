@@ -1,0 +1,121 @@
+import CFuse3
+import Glibc
+import SystemPackage
+
+/// A thread that reads requests from the kernel and sees each through to its answer, with the memory that this takes.
+final class Worker {
+  let session: Session
+  /// Where this thread reads requests. The answer to a request must go out where it came in.
+  let descriptor: CInt
+  private let ownsDescriptor: Bool
+  /// Where requests are received.
+  private let input: UnsafeMutableRawBufferPointer
+  /// Where answers to reads are made; used by one request at a time.
+  let output: UnsafeMutableRawBufferPointer
+  /// The request being served.
+  private(set) var request = UnsafeRawBufferPointer(start: nil, count: 0)
+
+  /// The largest write or read that is asked for, in bytes; the kernel's limit is 256 pages unless raised.
+  static let maximumTransfer = 1 << 20
+
+  init(session: Session, descriptor: CInt, ownsDescriptor: Bool) {
+    self.session = session
+    self.descriptor = descriptor
+    self.ownsDescriptor = ownsDescriptor
+    input = .allocate(byteCount: Self.maximumTransfer + 4096, alignment: 4096)
+    output = .allocate(byteCount: Self.maximumTransfer, alignment: 4096)
+  }
+
+  deinit {
+    input.deallocate()
+    output.deallocate()
+    if ownsDescriptor { close(descriptor) }
+  }
+
+  /// The worker whose thread this is.
+  static var current: Worker? {
+    pthread_getspecific(key).map { Unmanaged<Worker>.fromOpaque($0).takeUnretainedValue() }
+  }
+
+  /// The same, where it is known to be one: in what libfuse calls.
+  static var serving: Worker {
+    Unmanaged<Worker>.fromOpaque(pthread_getspecific(key)!).takeUnretainedValue()
+  }
+
+  private static let key: pthread_key_t = {
+    var key = pthread_key_t()
+    pthread_key_create(&key, nil)
+    return key
+  }()
+
+  var header: RequestHeader { RequestHeader(request) }
+
+  /// The bytes of the request behind its header.
+  var payload: UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(rebasing: request[RequestHeader.size...])
+  }
+
+  /// Makes this the calling thread's worker for as long as `body` runs.
+  func adopt(_ body: () -> Void) {
+    pthread_setspecific(Self.key, Unmanaged.passUnretained(self).toOpaque())
+    body()
+    pthread_setspecific(Self.key, nil)
+  }
+
+  /// Serves requests until the file system is unmounted or `isDone` says so.
+  func serve(until isDone: () -> Bool) {
+    adopt {
+      while receive(until: isDone) { session.dispatch(self) }
+    }
+  }
+
+  /// Waits for a request. False when there will be no more.
+  private func receive(until isDone: () -> Bool) -> Bool {
+    while !isDone() {
+      let count = Glibc.read(descriptor, input.baseAddress!, input.count)
+      if count >= RequestHeader.size {
+        request = UnsafeRawBufferPointer(rebasing: input[..<count])
+        return true
+      }
+      if count >= 0 { return false }
+      switch errno {
+      // ENOENT: the request was withdrawn before it could be read.
+      case EINTR, EAGAIN, ENOENT: continue
+      // ENODEV: unmounted. Anything else is as final.
+      default: return false
+      }
+    }
+    return false
+  }
+
+  /// Lets libfuse decode the request and call the operation.
+  func processInLibrary() {
+    var buffer = fuse_buf()
+    buffer.size = request.count
+    buffer.mem = UnsafeMutableRawPointer(mutating: request.baseAddress)
+    fuse_session_process_buf(session.handle, &buffer)
+  }
+
+  /// Answers the request without libfuse.
+  func reply(_ payload: UnsafeRawBufferPointer) {
+    send(error: 0, payload)
+  }
+
+  func reply(_ error: Errno) {
+    send(error: -error.rawValue, UnsafeRawBufferPointer(start: nil, count: 0))
+  }
+
+  private func send(error: Int32, _ payload: UnsafeRawBufferPointer) {
+    var reply = ReplyHeader(
+      length: UInt32(ReplyHeader.size + payload.count), error: error, unique: header.unique)
+    withUnsafeMutableBytes(of: &reply) { head in
+      var parts = [
+        iovec(iov_base: head.baseAddress, iov_len: ReplyHeader.size),
+        iovec(
+          iov_base: UnsafeMutableRawPointer(mutating: payload.baseAddress), iov_len: payload.count),
+      ]
+      // The kernel takes an answer whole or not at all, and not when nobody waits for it any more.
+      _ = writev(descriptor, &parts, payload.isEmpty ? 1 : 2)
+    }
+  }
+}
