@@ -45,3 +45,9 @@ static inline void cfuse_open_syslog(void) { openlog("fuse4fs", LOG_PID, LOG_DAE
 static inline void cfuse_syslog(int priority, const char *message) {
   syslog(priority, "%s", message);
 }
+
+/// Declared only for programs that define _GNU_SOURCE, which Swift's own module of the C library does not.
+static inline int cfuse_syncfs(int fd) {
+  extern int syncfs(int fd);
+  return syncfs(fd);
+}

@@ -64,11 +64,4 @@ enum Answer {
   static func bytes(_ string: UnsafePointer<CChar>?) -> UnsafeRawBufferPointer {
     UnsafeRawBufferPointer(start: string, count: string.map { strlen($0) } ?? 0)
   }
-
-  static func caller(of request: fuse_req_t?) -> Caller {
-    let context = fuse_req_ctx(request).pointee
-    return Caller(
-      userID: context.uid, groupID: context.gid,
-      umask: UInt16(truncatingIfNeeded: context.umask))
-  }
 }

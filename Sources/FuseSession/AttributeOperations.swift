@@ -18,7 +18,7 @@ extension OperationTable {
     }
     table.getxattr = { request, node, name, size in
       Answer.call(request) { (operations) throws(Errno) in
-        try operations.extendedAttribute(String(cString: name!), of: NodeID(node))
+        try operations.extendedAttribute(name!, of: NodeID(node))
       } reply: { value in
         Answer.sized(request, value, capacity: size)
       }
@@ -33,14 +33,14 @@ extension OperationTable {
     table.setxattr = { request, node, name, value, size, flags in
       Answer.call(request) { (operations) throws(Errno) in
         try operations.setExtendedAttribute(
-          String(cString: name!), of: NodeID(node),
+          name!, of: NodeID(node),
           to: UnsafeRawBufferPointer(start: value, count: size), flags: flags,
-          for: Answer.caller(of: request))
+          for: Caller(of: request))
       }
     }
     table.removexattr = { request, node, name in
       Answer.call(request) { (operations) throws(Errno) in
-        try operations.removeExtendedAttribute(String(cString: name!), of: NodeID(node))
+        try operations.removeExtendedAttribute(name!, of: NodeID(node))
       }
     }
     table.ioctl = { request, node, command, _, _, _, input, inputSize, outputSize in

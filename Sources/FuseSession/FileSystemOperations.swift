@@ -60,15 +60,15 @@ public protocol FileSystemOperations: AnyObject, Sendable {
   func readDirectory(_ node: NodeID, from offset: UInt64, into buffer: inout DirectoryBuffer)
     throws(Errno)
 
-  func extendedAttribute(_ name: String, of node: NodeID) throws(Errno) -> [UInt8]
+  func extendedAttribute(_ name: UnsafePointer<CChar>, of node: NodeID) throws(Errno) -> [UInt8]
   /// `flags` are those of setxattr(2).
   func setExtendedAttribute(
-    _ name: String, of node: NodeID, to value: UnsafeRawBufferPointer, flags: CInt,
+    _ name: UnsafePointer<CChar>, of node: NodeID, to value: UnsafeRawBufferPointer, flags: CInt,
     for caller: Caller
   ) throws(Errno)
   /// The names, each ended by a NUL.
   func extendedAttributeNames(of node: NodeID) throws(Errno) -> [UInt8]
-  func removeExtendedAttribute(_ name: String, of node: NodeID) throws(Errno)
+  func removeExtendedAttribute(_ name: UnsafePointer<CChar>, of node: NodeID) throws(Errno)
 
   /// Answers an ioctl that the kernel passes on. ENOTTY for an unknown one.
   func control(_ node: NodeID, command: UInt32, input: UnsafeRawBufferPointer, outputCapacity: Int)

@@ -36,20 +36,20 @@ extension OperationTable {
         try operations.makeNode(
           Answer.bytes(name), in: NodeID(parent), mode: mode,
           device: UInt32(truncatingIfNeeded: device),
-          for: Answer.caller(of: request))
+          for: Caller(of: request))
       }
     }
     table.mkdir = { request, parent, name, mode in
       Answer.entry(request) { (operations) throws(Errno) in
         try operations.makeDirectory(
-          Answer.bytes(name), in: NodeID(parent), mode: mode, for: Answer.caller(of: request))
+          Answer.bytes(name), in: NodeID(parent), mode: mode, for: Caller(of: request))
       }
     }
     table.symlink = { request, target, parent, name in
       Answer.entry(request) { (operations) throws(Errno) in
         try operations.makeSymbolicLink(
           Answer.bytes(name), in: NodeID(parent), to: Answer.bytes(target),
-          for: Answer.caller(of: request))
+          for: Caller(of: request))
       }
     }
     table.readlink = { request, node in
@@ -81,7 +81,7 @@ extension OperationTable {
         try operations.rename(
           Answer.bytes(name), in: NodeID(parent), to: Answer.bytes(newName), in: NodeID(newParent),
           flags: flags,
-          for: Answer.caller(of: request))
+          for: Caller(of: request))
       }
     }
   }

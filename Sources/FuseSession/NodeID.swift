@@ -8,10 +8,3 @@ public struct NodeID: RawRepresentable, Hashable, Sendable {
   /// FUSE_ROOT_ID.
   public static let root = NodeID(1)
 }
-
-/// Who makes a request. Meaningless in writes that the kernel makes from its cache.
-public struct Caller: Sendable {
-  public var userID: UInt32
-  public var groupID: UInt32
-  public var umask: UInt16
-}

@@ -31,6 +31,8 @@ public final class Session: @unchecked Sendable {
   let operations: any FileSystemOperations
   let options: Options
   let log = Logger(label: "fuse4fs.session")
+  /// The threads inside `run`.
+  private let threads = Mutex<[pthread_t]>([])
   private let isInitialized = Atomic<Bool>(false)
   private let isStopping = Atomic<Bool>(false)
   /// FUSE_CAP_* that the kernel offered and we wanted.
@@ -79,17 +81,18 @@ public final class Session: @unchecked Sendable {
   /// Serves requests until the file system is unmounted, or `stop` is called. Calls `onReady` once, when the kernel's first
   /// request has been answered. The calling thread is one of the workers.
   public func run(onReady: () -> Void) {
+    Self.makeWakeable()
+    threads.withLock { $0 = [pthread_self()] }
     let first = Worker(session: self, descriptor: fuse_session_fd(handle), ownsDescriptor: false)
     first.serve { isInitialized.load(ordering: .acquiring) || isStopped }
     guard isInitialized.load(ordering: .acquiring), !isStopped else { return }
     deferred.start(self)
-    var threads: [pthread_t] = []
-    for _ in 1..<max(options.workerCount, 1) {
-      if let thread = startWorker() { threads.append(thread) }
-    }
+    let others = (1..<max(options.workerCount, 1)).compactMap { _ in startWorker() }
+    threads.withLock { $0 += others }
     onReady()
     first.serve { isStopped }
-    for thread in threads { pthread_join(thread, nil) }
+    threads.withLock { $0.removeAll() }
+    for thread in others { pthread_join(thread, nil) }
     deferred.stop()
   }
 
@@ -103,6 +106,22 @@ public final class Session: @unchecked Sendable {
   public func stop() {
     isStopping.store(true, ordering: .releasing)
     fuse_session_exit(handle)
+    // A thread that waits for a request looks up when a signal interrupts it; one that was just about to wait, with the next.
+    while threads.withLock({ waiting in
+      for thread in waiting { pthread_kill(thread, Self.wakeSignal) }
+      return !waiting.isEmpty
+    }) {
+      usleep(10_000)
+    }
+  }
+
+  private static let wakeSignal = SIGUSR1
+
+  private static func makeWakeable() {
+    var action = sigaction()
+    action.__sigaction_handler.sa_handler = { _ in }
+    sigemptyset(&action.sa_mask)
+    sigaction(wakeSignal, &action, nil)
   }
 
   var agreedCapabilities: UInt32 { agreed.load(ordering: .relaxed) }

@@ -65,13 +65,13 @@ final class Worker {
   /// Serves requests until the file system is unmounted or `isDone` says so.
   func serve(until isDone: () -> Bool) {
     adopt {
-      while !isDone(), receive() { session.dispatch(self) }
+      while receive(until: isDone) { session.dispatch(self) }
     }
   }
 
   /// Waits for a request. False when there will be no more.
-  private func receive() -> Bool {
-    while true {
+  private func receive(until isDone: () -> Bool) -> Bool {
+    while !isDone() {
       let count = Glibc.read(descriptor, input.baseAddress!, input.count)
       if count >= RequestHeader.size {
         request = UnsafeRawBufferPointer(rebasing: input[..<count])
@@ -85,6 +85,7 @@ final class Worker {
       default: return false
       }
     }
+    return false
   }
 
   /// Lets libfuse decode the request and call the operation.

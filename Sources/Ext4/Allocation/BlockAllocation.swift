@@ -22,20 +22,16 @@ extension Volume {
     case metadata
   }
 
-  /// Learns of every block that libext2fs takes or frees, wherever in the library it happens.
+  /// Learns of the blocks that libext2fs takes and frees on its own account: nodes of extent trees, indirect blocks. Not of
+  /// whole ranges: libext2fs 1.47.0 calls back for those with a range that it has counted down to nothing, so whoever has
+  /// it change one calls `blocksChanged`.
   func watchBlockAllocation() {
     fs.pointee.priv_data = Unmanaged.passUnretained(self).toOpaque()
     ext2fs_set_block_alloc_stats_callback(
       fs,
       { fs, block, inUse in
-        Volume.of(fs!).blocksChanged(
-          BlockRun(first: BlockNumber(block), count: 1), inUse: inUse > 0)
-      }, nil)
-    ext2fs_set_block_alloc_stats_range_callback(
-      fs,
-      { fs, block, count, inUse in
-        Volume.of(fs!).blocksChanged(
-          BlockRun(first: BlockNumber(block), count: UInt64(count)), inUse: inUse > 0)
+        guard let fs else { return }
+        Volume.of(fs).blocksChanged(BlockRun(first: BlockNumber(block), count: 1), inUse: inUse > 0)
       }, nil)
   }
 
@@ -43,7 +39,8 @@ extension Volume {
     Unmanaged<Volume>.fromOpaque(fs.pointee.priv_data).takeUnretainedValue()
   }
 
-  private func blocksChanged(_ run: BlockRun, inUse: Bool) {
+  /// `run`, not empty, was taken or freed: its groups must be written, and what is cached of it is void.
+  func blocksChanged(_ run: BlockRun, inUse: Bool) {
     let last = BlockNumber(run.end.rawValue - 1)
     for group in group(of: run.first)...group(of: last) { changedGroups.blocksChanged(in: group) }
     // What was metadata may become data, which is written behind the cache's back.
@@ -80,12 +77,14 @@ extension Volume {
     let limit = min(wanted, free - floor)
     guard let run = findFreeBlocks(near: goal, upTo: limit) else { throw .errno(.noSpace) }
     ext2fs_block_alloc_stats_range(fs, run.first.rawValue, UInt32(run.count), 1)
+    blocksChanged(run, inUse: true)
     return run
   }
 
   /// Gives `run` back. The caller subtracts it from the inode's count.
   func freeBlocks(_ run: BlockRun) {
     ext2fs_block_alloc_stats_range(fs, run.first.rawValue, UInt32(run.count), -1)
+    blocksChanged(run, inUse: false)
   }
 
   /// The first stretch behind `goal` that is long enough, or else the longest of the stretches looked at.

@@ -1,25 +1,36 @@
+import Synchronization
+
 /// When reading a file changes its access time (mount(8)).
 public enum AccessTimePolicy: Sendable {
   case noatime, relatime, strictatime
 }
 
 extension Inode {
-  /// The file was read, or the directory listed.
+  private static let secondsPerDay: Int64 = 24 * 3600
+
+  /// The file was read, or the directory listed. With `relatime` this takes no lock while the access time is recent enough.
   public func noteAccess(_ policy: AccessTimePolicy) throws(Ext4Error) {
     guard policy != .noatime, volume.isWritable else { return }
+    let now = Timestamp.now
+    if policy == .relatime, now.seconds < accessCurrentUntil.load(ordering: .relaxed) { return }
     try volume.metadata.withLock { () throws(Ext4Error) in
       guard linkCount > 0, !flags.contains(.noAccessTime) else { return }
-      let now = Timestamp.now
+      foldWriteTime()
       let last = accessTime
-      if policy == .relatime {
-        let isCurrent =
-          last > modificationTime && last > changeTime && now.seconds - last.seconds < 24 * 3600
-        if isCurrent { return }
-      } else if last == now {
-        return
+      let isCurrent: Bool =
+        switch policy {
+        case .relatime:
+          last > modificationTime && last > changeTime
+            && now.seconds - last.seconds < Self.secondsPerDay
+        default: last == now
+        }
+      if !isCurrent {
+        accessTime = now
+        try store()
       }
-      accessTime = now
-      try store()
+      if accessTime > modificationTime, accessTime > changeTime {
+        accessCurrentUntil.store(accessTime.seconds + Self.secondsPerDay, ordering: .relaxed)
+      }
     }
   }
 }

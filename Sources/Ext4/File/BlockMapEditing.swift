@@ -49,23 +49,6 @@ extension Inode {
     mappings.withLock { $0.upsert(extent.mapping(blockShift: volume.blockShift)) }
   }
 
-  /// A file without extents: one pointer at a time, which takes indirect blocks as needed.
-  private func recordIndirect(_ extent: Extent) throws(Ext4Error) {
-    for index in 0..<UInt64(extent.count) {
-      var physical = (extent.physical + index).rawValue
-      let code = withRaw {
-        ext2fs_bmap2(
-          volume.fs, number.rawValue, $0, nil, BMAP_SET, UInt64(extent.logical) + index, nil,
-          &physical)
-      }
-      if code != 0 {
-        // What is recorded so far belongs to the file; the caller gives back the rest.
-        if index > 0 { try removeBlocks(from: extent.logical, to: UInt64(extent.logical) + index) }
-        throw .library(code: Int(code), doing: "writing the block map", number)
-      }
-    }
-  }
-
   /// Marks the unwritten blocks [`first`, `end`), part of one extent, as written.
   func convert(from first: UInt32, to end: UInt64) throws(Ext4Error) {
     let tree = try ExtentTree(of: self)
@@ -78,20 +61,40 @@ extension Inode {
 
   /// Frees all blocks in [`first`, `end`), leaving a hole.
   func removeBlocks(from first: UInt32, to end: UInt64) throws(Ext4Error) {
-    mappings.withLock { cache in
-      cache.invalidate(
-        from: FileOffset(UInt64(first) << volume.blockShift),
-        to: FileOffset(end << volume.blockShift))
-    }
+    let freed = try runs(from: UInt64(first), to: end)
     let last = end >= UInt64(1) << 32 ? UInt64.max : end - 1
     if last != .max, flags.contains(.extents), ext2fs_free_blocks_count(volume.superblock) < 8 {
       // A hole in the middle of an extent may take a new node of the tree.
       throw .errno(.noSpace)
     }
+    mappings.withLock { cache in
+      cache.invalidate(
+        from: FileOffset(UInt64(first) << volume.blockShift),
+        to: FileOffset(min(end, UInt64(1) << 32) << volume.blockShift))
+    }
     let code = withRaw {
       ext2fs_punch(volume.fs, number.rawValue, $0, nil, UInt64(first), last)
     }
+    for run in freed { volume.blocksChanged(run, inUse: false) }
     try check(code, "freeing the blocks of a file", number)
+  }
+
+  /// The blocks behind [`first`, `end`) of the file.
+  private func runs(from first: UInt64, to end: UInt64) throws(Ext4Error) -> [BlockRun] {
+    var runs: [BlockRun] = []
+    var position = FileOffset(first << volume.blockShift)
+    let stop = FileOffset(min(end, UInt64(1) << 32) << volume.blockShift)
+    while position < stop {
+      let mapping = try mapping(at: position, metadataHeld: true).clipped(from: position, to: stop)
+      if mapping.kind != .hole {
+        runs.append(
+          BlockRun(
+            first: BlockNumber(mapping.address.rawValue >> volume.blockShift),
+            count: mapping.length >> volume.blockShift))
+      }
+      position = mapping.end
+    }
+    return runs
   }
 
   /// Adds a block to the end of a directory (or a long symbolic link), and raises the size by it. Its contents

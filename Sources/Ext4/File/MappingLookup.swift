@@ -39,7 +39,7 @@ extension Inode {
   }
 
   /// The end of the largest file that the map can describe, in bytes.
-  private var mapEnd: FileOffset { FileOffset(1 << (32 + volume.blockShift)) }
+  var mapEnd: FileOffset { FileOffset(1 << (32 + volume.blockShift)) }
 
   private func loadExtents(at position: FileOffset) throws(Ext4Error) -> [Mapping] {
     guard position < mapEnd else { return [.hole(at: position, length: .max - position.rawValue)] }
@@ -65,34 +65,26 @@ extension Inode {
     return found
   }
 
-  /// Files of ext2 and ext3: a block at a time, up to the end of a window.
+  /// Files of ext2 and ext3.
   private func loadIndirectBlocks(at position: FileOffset) throws(Ext4Error) -> [Mapping] {
-    var found = MappingCache()
-    let blockSize = UInt64(volume.blockSize)
-    let first = position.rawValue >> volume.blockShift
-    let allocated = size >> volume.blockShift
-    guard first <= allocated else {
-      return [.hole(at: FileOffset(first << volume.blockShift), length: blockSize)]
-    }
-    for logical in first...min(allocated, first + UInt64(Self.window)) {
-      var physical: blk64_t = 0
-      let code = withRaw {
-        ext2fs_bmap2(volume.fs, number.rawValue, $0, nil, 0, logical, nil, &physical)
-      }
-      try check(code, "reading the block map", number)
-      let offset = FileOffset(logical << volume.blockShift)
-      if physical == 0 {
-        found.upsert(.hole(at: offset, length: blockSize))
-      } else {
-        guard volume.contains(BlockNumber(physical)) else {
-          throw .corrupted(number, what: "a block number lies outside the file system")
-        }
-        found.upsert(
+    guard position < mapEnd else { return [.hole(at: position, length: .max - position.rawValue)] }
+    var found: [Mapping] = []
+    var block = position.rawValue >> volume.blockShift
+    let end = mapEnd.rawValue >> volume.blockShift
+    while block < end, found.count < Self.window {
+      let run = try indirectRun(at: block)
+      let offset = FileOffset(block << volume.blockShift)
+      let length = min(run.count, end - block) << volume.blockShift
+      if let first = run.first {
+        found.append(
           Mapping(
-            offset: offset, length: blockSize, address: DeviceOffset(physical << volume.blockShift),
-            kind: .mapped))
+            offset: offset, length: length,
+            address: DeviceOffset(first.rawValue << volume.blockShift), kind: .mapped))
+      } else {
+        found.append(.hole(at: offset, length: length))
       }
+      block += run.count
     }
-    return Array(found.all)
+    return found
   }
 }

@@ -8,6 +8,7 @@ extension Inode {
   @inline(__always)
   func noteWriteTime() {
     let before = lastWrite.exchange(Timestamp.now.nanosecondsSince1970, ordering: .relaxed)
+    accessCurrentUntil.store(0, ordering: .relaxed)
     if before == 0 { volume.recentlyWritten.withLock { $0.append(self) } }
   }
 

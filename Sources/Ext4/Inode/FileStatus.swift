@@ -26,16 +26,19 @@ public struct FileStatus: Sendable {
 
 extension Inode {
   public func status() -> FileStatus {
-    volume.metadata.withLock {
-      foldWriteTime()
-      let isDevice = fileType == .characterDevice || fileType == .blockDevice
-      return FileStatus(
-        inode: number, generation: generation, mode: mode, linkCount: UInt32(linkCount),
-        userID: userID, groupID: groupID, size: size, sectorCount: sectorCount,
-        device: isDevice ? deviceNumber : 0, blockSize: UInt32(volume.blockSize),
-        accessTime: accessTime, modificationTime: modificationTime, changeTime: changeTime,
-        birthTime: birthTime, flags: flags)
-    }
+    volume.metadata.withLock { statusLocked() }
+  }
+
+  /// Metadata lock held.
+  func statusLocked() -> FileStatus {
+    foldWriteTime()
+    let isDevice = fileType == .characterDevice || fileType == .blockDevice
+    return FileStatus(
+      inode: number, generation: generation, mode: mode, linkCount: UInt32(linkCount),
+      userID: userID, groupID: groupID, size: size, sectorCount: sectorCount,
+      device: isDevice ? deviceNumber : 0, blockSize: UInt32(volume.blockSize),
+      accessTime: accessTime, modificationTime: modificationTime, changeTime: changeTime,
+      birthTime: birthTime, flags: flags)
   }
 }
 

@@ -28,6 +28,8 @@ public final class Inode: @unchecked Sendable {
   let lastWrite = Atomic<Int64>(0)
   /// The file's data lies in the inode itself. Changed under `io` held exclusively.
   let hasInlineData: Atomic<Bool>
+  /// Until when, in seconds since 1970, reading leaves the access time alone with `relatime`; 0 when that has to be worked out.
+  let accessCurrentUntil = Atomic<Int64>(0)
   /// True unless the inode is known to have no `security.capability`, which a write must remove.
   let mayHaveCapability = Atomic<Bool>(true)
 

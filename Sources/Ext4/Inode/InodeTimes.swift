@@ -9,12 +9,18 @@ extension Inode {
 
   public var modificationTime: Timestamp {
     get { time(\.i_mtime, \.i_mtime_extra) }
-    set { setTime(\.i_mtime, \.i_mtime_extra, newValue) }
+    set {
+      setTime(\.i_mtime, \.i_mtime_extra, newValue)
+      accessCurrentUntil.store(0, ordering: .relaxed)
+    }
   }
 
   public var changeTime: Timestamp {
     get { time(\.i_ctime, \.i_ctime_extra) }
-    set { setTime(\.i_ctime, \.i_ctime_extra, newValue) }
+    set {
+      setTime(\.i_ctime, \.i_ctime_extra, newValue)
+      accessCurrentUntil.store(0, ordering: .relaxed)
+    }
   }
 
   /// Nil where the inode has no room for it.

@@ -176,7 +176,7 @@ extension Volume {
     }
   }
 
-  static func libraryMessage(_ code: errcode_t) -> String {
+  public static func libraryMessage(_ code: errcode_t) -> String {
     String(cString: error_message(code))
   }
 }

@@ -1,0 +1,28 @@
+import CFuse3
+
+/// Who makes a request. Meaningless in writes that the kernel makes from its cache.
+public struct Caller {
+  public let userID: UInt32
+  public let groupID: UInt32
+  public let umask: UInt16
+  private let request: fuse_req_t?
+
+  init(of request: fuse_req_t?) {
+    let context = fuse_req_ctx(request).pointee
+    userID = context.uid
+    groupID = context.gid
+    umask = UInt16(truncatingIfNeeded: context.umask)
+    self.request = request
+  }
+
+  /// Whether the caller is in the group, by its supplementary groups as well. Reads /proc; false where that tells nothing.
+  public func isMember(of group: UInt32) -> Bool {
+    if group == groupID { return true }
+    let capacity = 128
+    return withUnsafeTemporaryAllocation(of: gid_t.self, capacity: capacity) { groups in
+      groups.initialize(repeating: 0)
+      let count = fuse_req_getgroups(request, CInt(capacity), groups.baseAddress)
+      return count > 0 && groups.prefix(min(Int(count), capacity)).contains(group)
+    }
+  }
+}

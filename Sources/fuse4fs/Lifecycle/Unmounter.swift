@@ -1,0 +1,75 @@
+import CFuse3
+import FuseSession
+import Glibc
+import Logging
+import Synchronization
+
+/// Ends a mount on request: gently the first time, at once the second.
+final class Unmounter: Sendable {
+  private let session: Session
+  private let mountpoint: String
+  private let isDetached = Atomic<Bool>(false)
+  private let hasEnded = Atomic<Bool>(false)
+  private let log = Logger(label: "fuse4fs")
+
+  /// How long, in seconds, those who still use the file system may go on after it was asked to end.
+  private static let patience = 10
+
+  init(session: Session, mountpoint: String) {
+    self.session = session
+    self.mountpoint = mountpoint
+  }
+
+  /// A signal asks for the end. What the kernel has cached is received, the mount point is released, and those who have
+  /// files open may go on for a while; whoever asks again does not want to wait for them.
+  func request() {
+    if isDetached.exchange(true, ordering: .acquiringAndReleasing) {
+      session.stop()
+      return
+    }
+    // On a thread of its own: it waits for requests to be served, and the next signal must find somebody.
+    let context = Unmanaged.passRetained(self)
+    var thread = pthread_t()
+    let code = pthread_create(
+      &thread, nil,
+      { context in
+        Unmanaged<Unmounter>.fromOpaque(context!).takeRetainedValue().detach()
+        return nil
+      }, context.toOpaque())
+    guard code == 0 else {
+      context.release()
+      session.stop()
+      return
+    }
+    pthread_detach(thread)
+  }
+
+  private func detach() {
+    let directory = open(mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    if directory >= 0 {
+      _ = cfuse_syncfs(directory)
+      close(directory)
+    }
+    do throws(StartupFailure) {
+      try MountPoint.detach(mountpoint)
+    } catch {
+      log.error("\(error.message)")
+      session.stop()
+      return
+    }
+    for _ in 0..<(Self.patience * 10) {
+      if hasEnded.load(ordering: .acquiring) { return }
+      usleep(100_000)
+    }
+    log.warning(
+      "\(mountpoint): still in use \(Self.patience) seconds after it was unmounted; ending all the same"
+    )
+    session.stop()
+  }
+
+  /// The session has ended; the mount point is released if nobody has done so.
+  func finish() {
+    hasEnded.store(true, ordering: .releasing)
+    if !isDetached.load(ordering: .acquiring) { session.unmount() }
+  }
+}

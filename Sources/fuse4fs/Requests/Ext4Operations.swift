@@ -1,0 +1,313 @@
+import Ext4
+import FuseSession
+import Glibc
+import Logging
+import SystemPackage
+
+/// The requests of the kernel, carried out on a volume.
+///
+/// Node ids are inode numbers, so that no table translates them; only the root's differ.
+final class Ext4Operations: FileSystemOperations {
+  let volume: Volume
+  private let presentation: Presentation
+  private let atime: Ext4.AccessTimePolicy
+  private let synchronousDirectories: Bool
+  private let synchronous: Bool
+  private let incidents: IncidentLog
+
+  init(volume: Volume, options: MountOptions, incidents: IncidentLog) {
+    self.volume = volume
+    self.incidents = incidents
+    presentation = Presentation(userID: options.uid, groupID: options.gid)
+    atime =
+      switch options.atime {
+      case .noatime: .noatime
+      case .relatime: .relatime
+      case .strictatime: .strictatime
+      }
+    synchronous = options.synchronous
+    synchronousDirectories = options.dirsync || options.synchronous
+  }
+
+  /// The one place where what went wrong becomes an errno, and damage is recorded.
+  @inline(__always)
+  private func attempt<T>(_ body: () throws(Ext4Error) -> T) throws(Errno) -> T {
+    do throws(Ext4Error) {
+      return try body()
+    } catch {
+      if error.isDamage { incidents.record(error, on: volume) }
+      throw error.errno
+    }
+  }
+
+  /// The same for what changes directories: with `dirsync`, it is on disk before it is answered.
+  private func change<T>(_ body: () throws(Ext4Error) -> T) throws(Errno) -> T {
+    try attempt { () throws(Ext4Error) in
+      let result = try body()
+      if synchronousDirectories { try volume.synchronize() }
+      return result
+    }
+  }
+
+  private func inode(_ node: NodeID) throws(Ext4Error) -> Inode {
+    try volume.node(InodeNumber(node: node))
+  }
+
+  private func entry(_ inode: Inode) -> Entry {
+    presentation.entry(inode.status())
+  }
+
+  // MARK: Names
+
+  func lookup(_ name: UnsafeRawBufferPointer, in parent: NodeID) throws(Errno) -> Entry {
+    try attempt { () throws(Ext4Error) in
+      entry(try volume.lookup(try FileName(name), in: try inode(parent)))
+    }
+  }
+
+  func forget(_ node: NodeID, count: UInt64) {
+    do throws(Errno) {
+      try attempt { () throws(Ext4Error) in
+        try volume.forget(InodeNumber(node: node), count: count)
+      }
+    } catch {
+      // Nobody waits for an answer; damage has been recorded.
+    }
+  }
+
+  func makeNode(
+    _ name: UnsafeRawBufferPointer, in parent: NodeID, mode: UInt32, device: UInt32,
+    for caller: Caller
+  ) throws(Errno) -> Entry {
+    guard let type = FileType(mode: UInt16(truncatingIfNeeded: mode & 0o170000)) else {
+      throw .invalidArgument
+    }
+    let content: NewNode.Content
+    switch type {
+    case .regular: content = .regularFile
+    case .characterDevice: content = .characterDevice(device)
+    case .blockDevice: content = .blockDevice(device)
+    case .fifo: content = .fifo
+    case .socket: content = .socket
+    case .directory, .symbolicLink: throw .invalidArgument
+    }
+    return try make(content, name, in: parent, mode: mode, for: caller)
+  }
+
+  func makeDirectory(
+    _ name: UnsafeRawBufferPointer, in parent: NodeID, mode: UInt32, for caller: Caller
+  ) throws(Errno) -> Entry {
+    try make(.directory, name, in: parent, mode: mode, for: caller)
+  }
+
+  func makeSymbolicLink(
+    _ name: UnsafeRawBufferPointer, in parent: NodeID, to target: UnsafeRawBufferPointer,
+    for caller: Caller
+  ) throws(Errno) -> Entry {
+    try make(.symbolicLink(Array(target)), name, in: parent, mode: 0o777, for: caller)
+  }
+
+  private func make(
+    _ content: NewNode.Content, _ name: UnsafeRawBufferPointer, in parent: NodeID, mode: UInt32,
+    for caller: Caller
+  ) throws(Errno) -> Entry {
+    try change { () throws(Ext4Error) in
+      let node = NewNode(
+        content, permissions: UInt16(truncatingIfNeeded: mode), umask: caller.umask,
+        userID: caller.userID, groupID: caller.groupID)
+      return entry(try volume.create(node, named: try FileName(name), in: try inode(parent)))
+    }
+  }
+
+  func readLink(_ node: NodeID) throws(Errno) -> [UInt8] {
+    try attempt { () throws(Ext4Error) in try inode(node).linkTarget() }
+  }
+
+  func link(_ node: NodeID, as name: UnsafeRawBufferPointer, in parent: NodeID) throws(Errno)
+    -> Entry
+  {
+    try change { () throws(Ext4Error) in
+      let inode = try inode(node)
+      try volume.link(inode, as: try FileName(name), in: try self.inode(parent))
+      return entry(inode)
+    }
+  }
+
+  func unlink(_ name: UnsafeRawBufferPointer, in parent: NodeID) throws(Errno) {
+    try change { () throws(Ext4Error) in
+      try volume.unlink(try FileName(name), in: try inode(parent))
+    }
+  }
+
+  func removeDirectory(_ name: UnsafeRawBufferPointer, in parent: NodeID) throws(Errno) {
+    try change { () throws(Ext4Error) in
+      try volume.removeDirectory(try FileName(name), in: try inode(parent))
+    }
+  }
+
+  func rename(
+    _ name: UnsafeRawBufferPointer, in parent: NodeID, to newName: UnsafeRawBufferPointer,
+    in newParent: NodeID, flags: UInt32, for caller: Caller
+  ) throws(Errno) {
+    try change { () throws(Ext4Error) in
+      try volume.rename(
+        try FileName(name), in: try inode(parent), to: try FileName(newName),
+        in: try inode(newParent), flags: Volume.RenameFlags(rawValue: flags),
+        userID: caller.userID, groupID: caller.groupID)
+    }
+  }
+
+  func readDirectory(_ node: NodeID, from offset: UInt64, into buffer: inout DirectoryBuffer)
+    throws(Errno)
+  {
+    try attempt { () throws(Ext4Error) in
+      let directory = try inode(node)
+      var failure: Ext4Error?
+      try volume.list(directory, from: offset) { entry in
+        guard buffer.hasRoom(forNameOf: entry.name.count) else { return false }
+        do throws(Ext4Error) {
+          if buffer.wantsAttributes, !entry.isSelfOrParent {
+            let status = try entry.referencedStatus()
+            buffer.add(entry.name, presentation.entry(status), next: entry.next)
+          } else {
+            buffer.add(
+              entry.name, inode: entry.inode.nodeID.rawValue,
+              mode: UInt32(entry.type?.modeBits ?? 0), next: entry.next)
+          }
+          return true
+        } catch {
+          failure = error
+          return false
+        }
+      }
+      if let failure { throw failure }
+      if offset == 0 { try directory.noteAccess(atime) }
+    }
+  }
+
+  // MARK: Attributes
+
+  func attributes(of node: NodeID) throws(Errno) -> Attributes {
+    try attempt { () throws(Ext4Error) in
+      presentation.attributes(try inode(node).status())
+    }
+  }
+
+  func setAttributes(of node: NodeID, to request: AttributeRequest) throws(Errno) -> Attributes {
+    guard presentation.permits(request) else { throw .notPermitted }
+    return try attempt { () throws(Ext4Error) in
+      let inode = try inode(node)
+      try inode.apply(AttributeChange(presentation.stripped(request)))
+      if synchronous { try volume.synchronize() }
+      return presentation.attributes(inode.status())
+    }
+  }
+
+  func statistics() throws(Errno) -> FileSystemStatistics {
+    let statistics = volume.statistics()
+    return FileSystemStatistics(
+      blockSize: statistics.blockSize, blocks: statistics.blocks,
+      freeBlocks: statistics.freeBlocks, availableBlocks: statistics.availableBlocks,
+      files: statistics.inodes, freeFiles: statistics.freeInodes,
+      maximumNameLength: UInt32(FileName.maximumLength))
+  }
+
+  func extendedAttribute(_ name: UnsafePointer<CChar>, of node: NodeID) throws(Errno) -> [UInt8] {
+    try attempt { () throws(Ext4Error) in try inode(node).extendedAttribute(name) }
+  }
+
+  func setExtendedAttribute(
+    _ name: UnsafePointer<CChar>, of node: NodeID, to value: UnsafeRawBufferPointer, flags: CInt,
+    for caller: Caller
+  ) throws(Errno) {
+    guard let mode = Inode.AttributeMode(flags: flags) else { throw .invalidArgument }
+    try attempt { () throws(Ext4Error) in
+      try inode(node).setExtendedAttribute(name, to: value, mode) { groupID in
+        caller.userID == 0 || caller.isMember(of: groupID)
+      }
+      if synchronous { try volume.synchronize() }
+    }
+  }
+
+  func extendedAttributeNames(of node: NodeID) throws(Errno) -> [UInt8] {
+    try attempt { () throws(Ext4Error) in try inode(node).extendedAttributeNames() }
+  }
+
+  func removeExtendedAttribute(_ name: UnsafePointer<CChar>, of node: NodeID) throws(Errno) {
+    try attempt { () throws(Ext4Error) in
+      try inode(node).removeExtendedAttribute(name)
+      if synchronous { try volume.synchronize() }
+    }
+  }
+
+  func control(
+    _ node: NodeID, command: UInt32, input: UnsafeRawBufferPointer, outputCapacity: Int
+  ) throws(Errno) -> [UInt8] {
+    try attempt { () throws(Ext4Error) in
+      try FlagControl(command: command, input: input, outputCapacity: outputCapacity)
+        .carryOut(on: try inode(node))
+    }
+  }
+
+  // MARK: Data
+
+  func read(
+    _ node: NodeID, into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
+  ) throws(Errno) -> Int {
+    try attempt { () throws(Ext4Error) in
+      let inode = try inode(node)
+      let count = try inode.read(into: buffer, at: offset)
+      try inode.noteAccess(atime)
+      return count
+    }
+  }
+
+  func write(
+    _ node: NodeID, _ bytes: UnsafeRawBufferPointer, at offset: UInt64, flags: WriteFlags
+  ) throws(Errno) -> Int {
+    try attempt { () throws(Ext4Error) in
+      var options: Inode.WriteOptions = []
+      if flags.contains(.fromCache) { options.insert(.writeback) }
+      if flags.contains(.clearsSetID) { options.insert(.clearSetID) }
+      let count = try inode(node).write(bytes, at: offset, options: options)
+      if synchronous { try volume.synchronize() }
+      return count
+    }
+  }
+
+  func synchronize(_ node: NodeID, dataOnly: Bool) throws(Errno) {
+    try attempt { () throws(Ext4Error) in try volume.synchronize() }
+  }
+
+  func synchronizeDirectory(_ node: NodeID) throws(Errno) {
+    try attempt { () throws(Ext4Error) in try volume.synchronize() }
+  }
+
+  func seek(_ node: NodeID, from offset: UInt64, whence: CInt) throws(Errno) -> UInt64 {
+    guard let target = SeekTarget(rawValue: whence) else { throw .invalidArgument }
+    return try attempt { () throws(Ext4Error) in
+      try inode(node).seek(from: offset, toData: target == .data)
+    }
+  }
+
+  func allocate(_ node: NodeID, at offset: UInt64, length: UInt64, mode: CInt) throws(Errno) {
+    guard let operation = Inode.RangeOperation(fallocateMode: mode) else { throw .notSupported }
+    try attempt { () throws(Ext4Error) in
+      try inode(node).change(operation, at: offset, length: length)
+      if synchronous { try volume.synchronize() }
+    }
+  }
+
+  func copyRange(
+    from source: NodeID, at sourceOffset: UInt64, to target: NodeID, at targetOffset: UInt64,
+    length: Int
+  ) throws(Errno) -> Int {
+    try attempt { () throws(Ext4Error) in
+      let count = try volume.copyRange(
+        from: try inode(source), at: sourceOffset, to: try inode(target), at: targetOffset,
+        length: length)
+      if synchronous { try volume.synchronize() }
+      return count
+    }
+  }
+}

@@ -1,0 +1,17 @@
+import Ext4
+import FuseSession
+import Glibc
+import Journal
+import Logging
+import SystemPackage
+
+/// Mounts the image, serves it until it is unmounted, and leaves it clean.
+func serve(options: MountOptions, image: ImageSource, readiness: Readiness) -> ExitCode {
+  do throws(StartupFailure) {
+    let mount = try Mount(options: options, image: image)
+    return try mount.run(readiness: readiness)
+  } catch {
+    Console.report(error)
+    return error.code
+  }
+}
