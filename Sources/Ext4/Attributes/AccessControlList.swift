@@ -27,6 +27,8 @@ struct AccessControlList: Equatable {
 
   var entries: [Entry]
 
+  init(entries: [Entry]) { self.entries = entries }
+
   // MARK: - The disk's form
 
   // A header of 4 bytes with version 1, then entries of 8 bytes, or of 4 where the tag has no ID
@@ -74,7 +76,7 @@ struct AccessControlList: Equatable {
   private static let attributeVersion: UInt32 = 2
 
   /// Nil for an ACL without entries, which is how one is removed. EOPNOTSUPP for another version, EINVAL
-  /// unless the ACL is valid.
+  /// for what is no ACL at all. It need not be valid.
   init?(attribute bytes: UnsafeRawBufferPointer) throws(Ext4Error) {
     guard bytes.count >= 4 else { throw .errno(.invalidArgument) }
     guard bytes.loadUnaligned(as: UInt32.self) == Self.attributeVersion else {
@@ -93,7 +95,6 @@ struct AccessControlList: Equatable {
           id: tag.hasID ? id : Self.undefinedID))
     }
     if entries.isEmpty { return nil }
-    guard isValid else { throw .errno(.invalidArgument) }
   }
 
   var attributeForm: [UInt8] {

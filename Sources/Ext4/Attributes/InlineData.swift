@@ -1,6 +1,5 @@
 import CExt2FS
 import Glibc
-import SystemPackage
 
 // The inline_data feature: a small file's bytes are in the 60 bytes of `i_block` and, beyond those, in the
 // inode's attribute "system.data" (Documentation/filesystems/ext4/inlinedata.rst). Metadata lock held, for
@@ -26,17 +25,6 @@ extension Inode {
       data.replaceSubrange(head..<head + tail.count, with: tail)
     }
     return data
-  }
-
-  /// Replaces what follows the first 60 bytes of a file with inline data, and stores the inode. ENOSPC when
-  /// the inode has no room for it, and nothing has changed.
-  func setInlineTail(_ bytes: UnsafeRawBufferPointer) throws(Ext4Error) {
-    guard let body = try readBodyArea(), body.hasRoom(for: .inlineData, valueSize: bytes.count)
-    else {
-      throw .errno(.noSpace)
-    }
-    try changeBody(body, .inlineData, to: bytes)
-    try store()
   }
 
   /// Drops the attribute that holds inline data, if there is one: the data has moved to blocks.

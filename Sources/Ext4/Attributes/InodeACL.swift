@@ -12,8 +12,8 @@ extension Inode {
   func setAccessACL(
     _ value: UnsafeRawBufferPointer?, clearSetGroupID: Bool
   ) throws(Ext4Error) -> Bool {
-    let acl = try newACL(value)
-    guard let acl else { return try store(nil, as: .accessACL) }
+    guard let acl = try newACL(value) else { return try store(nil, as: .accessACL) }
+    guard acl.isValid else { throw .errno(.invalidArgument) }
     let (bits, isMinimal) = acl.equivalentMode
     var newMode = mode & ~0o777 | bits
     if clearSetGroupID { newMode &= ~0o2000 }
@@ -33,6 +33,7 @@ extension Inode {
       if acl != nil { throw .errno(.permissionDenied) }
       return false
     }
+    guard acl?.isValid ?? true else { throw .errno(.invalidArgument) }
     return try store(acl, as: .defaultACL)
   }
 
@@ -84,9 +85,14 @@ extension Inode {
   private func newACL(
     _ value: UnsafeRawBufferPointer?
   ) throws(Ext4Error) -> AccessControlList? {
-    guard volume.hasACLs, !isSymbolicLink else { throw .errno(.notSupported) }
-    guard let value else { return nil }
-    return try AccessControlList(attribute: value)
+    // In the kernel's order, for what is wrong in two ways (vfs_set_acl).
+    guard volume.hasACLs else { throw .errno(.notSupported) }
+    // No bytes at all mean no ACL, too.
+    let acl = try value.flatMap { bytes throws(Ext4Error) in
+      bytes.isEmpty ? nil : try AccessControlList(attribute: bytes)
+    }
+    guard !isSymbolicLink else { throw .errno(.notSupported) }
+    return acl
   }
 
   @discardableResult

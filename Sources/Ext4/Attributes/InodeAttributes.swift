@@ -138,10 +138,11 @@ extension Inode {
     } else if value == nil {
       return false
     }
+    let droppedBlocks = valueBlocks(of: bodyEntry) + valueBlocks(of: blockEntry)
     guard let value else {
       if blockEntry != nil { try changeBlock(block, name, to: nil) }
       if let body, bodyEntry != nil { try changeBody(body, name, to: nil) }
-      try finishChange()
+      try finishChange(droppedBlocks)
       return true
     }
     if let body, let bodyEntry, blockEntry == nil, body.holds(value, in: bodyEntry) { return false }
@@ -160,11 +161,12 @@ extension Inode {
     } else {
       throw .errno(.noSpace)
     }
-    try finishChange()
+    try finishChange(droppedBlocks)
     return true
   }
 
-  private func finishChange() throws(Ext4Error) {
+  private func finishChange(_ droppedBlocks: UInt64) throws(Ext4Error) {
+    removeBlocks(droppedBlocks)
     try store()
     guard ext2fs_has_feature_xattr(volume.superblock) == 0 else { return }
     ext2fs_set_feature_xattr(volume.superblock)

@@ -21,6 +21,13 @@ extension Inode {
     return inode
   }
 
+  /// Blocks that count against this inode for an entry of it whose value is in an inode, whoever shares that
+  /// (ext4_xattr_inode_alloc_quota).
+  func valueBlocks(of entry: AttributeEntry?) -> UInt64 {
+    guard let entry, entry.valueInode != nil else { return 0 }
+    return UInt64((entry.valueSize + volume.blockSize - 1) / volume.blockSize)
+  }
+
   /// The inodes that hold values of those entries of `area`, an area of this inode, that are asked for; each
   /// as often as it is referred to. All are fit to be counted and freed.
   func valueInodes(

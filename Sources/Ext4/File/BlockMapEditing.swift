@@ -49,7 +49,7 @@ extension Inode {
     mappings.withLock { $0.upsert(extent.mapping(blockShift: volume.blockShift)) }
   }
 
-  /// Marks the unwritten blocks [`first`, `end`), part of one extent, as written.
+  /// Marks the unwritten blocks [`first`, `end`) as written.
   func convert(from first: UInt32, to end: UInt64) throws(Ext4Error) {
     let tree = try ExtentTree(of: self)
     try tree.convert(from: first, to: end)

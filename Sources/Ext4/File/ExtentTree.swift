@@ -81,20 +81,36 @@ struct ExtentTree: ~Copyable {
   }
 
   /// The extent where the cursor stands; nil in an empty tree.
-  func current() throws(Ext4Error) -> Extent? { try get(EXT2_EXTENT_CURRENT) }
+  func current() throws(Ext4Error) -> Extent? { try leaf(EXT2_EXTENT_CURRENT) }
 
-  /// Moves to the next extent; nil behind the last, where the cursor stays.
-  func next() throws(Ext4Error) -> Extent? { try get(EXT2_EXTENT_NEXT_LEAF) }
+  /// Moves to the next extent; nil behind the last, after which the cursor must be placed anew.
+  func next() throws(Ext4Error) -> Extent? {
+    try neighbour(EXT2_EXTENT_NEXT_SIB, entering: EXT2_EXTENT_DOWN)
+  }
 
-  private func get(_ movement: CInt) throws(Ext4Error) -> Extent? {
-    var raw = ext2fs_extent()
-    switch Int(ext2fs_extent_get(handle, movement, &raw)) {
-    case 0: break
-    case Int(EXT2_ET_NO_CURRENT_NODE), Int(EXT2_ET_EXTENT_NO_NEXT),
-      Int(EXT2_ET_EXTENT_NO_PREV), Int(EXT2_ET_EXTENT_NOT_FOUND):
-      return nil
-    case let code: throw failure(code)
+  /// Moves to the extent before; nil in front of the first, after which the cursor must be placed anew.
+  private func previous() throws(Ext4Error) -> Extent? {
+    try neighbour(EXT2_EXTENT_PREV_SIB, entering: EXT2_EXTENT_DOWN_AND_LAST)
+  }
+
+  /// Steps sideways, through as many levels above as it takes. (libext2fs's own NEXT_LEAF and PREV_LEAF lose their way after
+  /// a search: it does not note which nodes it has passed.)
+  private func neighbour(_ sideways: CInt, entering down: CInt) throws(Ext4Error) -> Extent? {
+    var levelsUp = 0
+    while try get(sideways) == nil {
+      guard try get(EXT2_EXTENT_UP) != nil else { return nil }
+      levelsUp += 1
     }
+    for _ in 0..<levelsUp {
+      guard try get(down) != nil else {
+        throw .corrupted(inode.number, what: "a node of the extent tree is empty")
+      }
+    }
+    return try current()
+  }
+
+  private func leaf(_ movement: CInt) throws(Ext4Error) -> Extent? {
+    guard let raw = try get(movement) else { return nil }
     guard raw.e_flags & UInt32(EXT2_EXTENT_FLAGS_LEAF) != 0 else { return nil }
     guard raw.e_len > 0, raw.e_lblk + UInt64(raw.e_len) <= UInt64(1) << 32,
       inode.volume.contains(BlockNumber(raw.e_pblk), count: UInt64(raw.e_len))
@@ -102,6 +118,18 @@ struct ExtentTree: ~Copyable {
       throw .corrupted(inode.number, what: "an extent lies outside the file system")
     }
     return Extent(raw)
+  }
+
+  /// Moves the cursor and returns the entry there, of a leaf or of an inner node; nil where it cannot move.
+  private func get(_ movement: CInt) throws(Ext4Error) -> ext2fs_extent? {
+    var raw = ext2fs_extent()
+    switch Int(ext2fs_extent_get(handle, movement, &raw)) {
+    case 0: return raw
+    case Int(EXT2_ET_NO_CURRENT_NODE), Int(EXT2_ET_EXTENT_NO_NEXT), Int(EXT2_ET_EXTENT_NO_PREV),
+      Int(EXT2_ET_EXTENT_NO_UP), Int(EXT2_ET_EXTENT_NOT_FOUND):
+      return nil
+    case let code: throw failure(code)
+    }
   }
 
   /// Adds an extent where the file has a hole, as part of a neighbour where it continues one.
@@ -130,11 +158,23 @@ struct ExtentTree: ~Copyable {
     try fixParents()
   }
 
-  /// Marks [`first`, `end`) written. All of it must be unwritten now, and within one extent.
+  /// Marks [`first`, `end`), all of it unwritten now, as written.
   func convert(from first: UInt32, to end: UInt64) throws(Ext4Error) {
-    try goto(first)
-    guard let whole = try current(), whole.isUnwritten, whole.logical <= first, whole.end >= end
-    else { throw .corrupted(inode.number, what: "an unwritten extent is not where it was") }
+    var position = UInt64(first)
+    while position < end {
+      try goto(UInt32(position))
+      guard let extent = try current(), extent.isUnwritten else {
+        throw .corrupted(inode.number, what: "an unwritten extent is not where it was")
+      }
+      let stop = min(end, extent.end)
+      try convert(from: UInt32(position), to: stop, partOf: extent)
+      position = stop
+    }
+  }
+
+  private func convert(
+    from first: UInt32, to end: UInt64, partOf whole: Extent
+  ) throws(Ext4Error) {
     let count = UInt32(end - UInt64(first))
     let before = first - whole.logical
     let written = Extent(
@@ -181,7 +221,7 @@ struct ExtentTree: ~Copyable {
 
   /// The extent before the current one, if `written` continues it and there is room in it.
   private func extentBefore(_ written: Extent) throws(Ext4Error) -> Extent? {
-    guard let previous = try get(EXT2_EXTENT_PREV_LEAF), previous.isContinued(by: written),
+    guard let previous = try previous(), previous.isContinued(by: written),
       previous.count + written.count <= Extent.maximumCount(isUnwritten: false)
     else { return nil }
     return previous
