@@ -52,7 +52,7 @@ extension OperationTable {
       Answer.call(request) { (operations) throws(Errno) in
         try operations.allocate(
           NodeID(node), at: UInt64(bitPattern: Int64(offset)),
-          length: UInt64(bitPattern: Int64(length)), mode: mode)
+          length: UInt64(bitPattern: Int64(length)), mode: mode, for: Caller(of: request))
       }
     }
     table.copy_file_range = { request, source, from, _, target, to, _, length, flags in
@@ -60,7 +60,8 @@ extension OperationTable {
         guard flags == 0 else { throw .invalidArgument }
         return try operations.copyRange(
           from: NodeID(source), at: UInt64(bitPattern: Int64(from)), to: NodeID(target),
-          at: UInt64(bitPattern: Int64(to)), length: length)
+          at: UInt64(bitPattern: Int64(to)), length: length,
+          for: Caller(of: request))
       } reply: { count in
         fuse_reply_write(request, count)
       }

@@ -50,10 +50,12 @@ public protocol FileSystemOperations: AnyObject, Sendable {
   /// `whence` is SEEK_DATA or SEEK_HOLE. The kernel's cached writes to the node have been received before.
   func seek(_ node: NodeID, from offset: UInt64, whence: CInt) throws(Errno) -> UInt64
   /// `mode` is that of fallocate(2).
-  func allocate(_ node: NodeID, at offset: UInt64, length: UInt64, mode: CInt) throws(Errno)
+  func allocate(_ node: NodeID, at offset: UInt64, length: UInt64, mode: CInt, for caller: Caller)
+    throws(Errno)
   func copyRange(
     from source: NodeID, at sourceOffset: UInt64, to target: NodeID, at targetOffset: UInt64,
-    length: Int
+    length: Int,
+    for caller: Caller
   ) throws(Errno) -> Int
 
   /// Adds entries from position `offset` on until the directory ends or `buffer` is full.

@@ -29,14 +29,14 @@ extension Inode {
 
   /// The one or two places where the records lie.
   func inlineRegions() throws(Ext4Error) -> [EntryRegion] {
-    let attribute = try InlineAttribute(in: self)
+    guard let body = try readBodyArea(), let entry = body.entry(named: .inlineData),
+      entry.valueInode == nil
+    else { throw .corrupted(number, what: "inline data lacks its attribute") }
     let inBlock = region(
       inlineBlock + Self.parentLength, Self.blockFieldLength - Self.parentLength)
-    guard attribute.valueLength > 0 else { return [inBlock] }
-    return [
-      inBlock,
-      region(UnsafeMutableRawPointer(raw) + attribute.value, attribute.valueLength),
-    ]
+    let value = body.value(of: entry)
+    guard let start = value.baseAddress else { return [inBlock] }
+    return [inBlock, region(UnsafeMutableRawPointer(mutating: start), value.count)]
   }
 
   func findInline(
@@ -76,27 +76,25 @@ extension Inode {
   /// Moves the entries from the inode into a block. When there is no block, nothing changes (ENOSPC).
   func convertInlineDirectory() throws(Ext4Error) {
     let parent = try inlineParent()
-    let attribute = try InlineAttribute(in: self)
     let regions = try inlineRegions()
     for region in regions { try region.validate() }
+    let offsets = regions.map { $0.base - UnsafeMutableRawPointer(raw) }
 
-    // The block can only be added once the inode no longer has data where its block map goes.
+    // A block can only be added once there is a block map where the data was.
     let before = UnsafeMutableRawPointer.allocate(byteCount: volume.inodeSize, alignment: 8)
     defer { before.deallocate() }
     before.copyMemory(from: raw, byteCount: volume.inodeSize)
-    let offsets = regions.map { $0.base - UnsafeMutableRawPointer(raw) }
-    attribute.remove(from: self)
-    memset(inlineBlock, 0, Self.blockFieldLength)
-    flags.remove(.inlineData)
-    initializeBlockMap()
-    size = 0
-
     let buffer: BlockCache.Buffer
     do throws(Ext4Error) {
+      try removeInlineDataAttribute()
+      memset(inlineBlock, 0, Self.blockFieldLength)
+      flags.remove(.inlineData)
+      initializeBlockMap()
+      size = 0
       buffer = try appendDirectoryBlock().buffer
     } catch {
       UnsafeMutableRawPointer(raw).copyMemory(from: before, byteCount: volume.inodeSize)
-      size = size
+      sizeInBytes.store(size, ordering: .releasing)
       try store()
       throw error
     }

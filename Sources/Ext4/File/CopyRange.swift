@@ -5,9 +5,10 @@ extension Volume {
   /// and written in pieces; ENOSPC only if nothing could be copied.
   public func copyRange(
     from source: Inode, at sourceOffset: UInt64, to target: Inode, at targetOffset: UInt64,
-    length: Int
+    length: Int, options: Inode.WriteOptions
   ) throws(Ext4Error) -> Int {
     guard source.isFileKind, target.isFileKind else { throw .errno(.invalidArgument) }
+    guard targetOffset < maximumFileSize(of: target) else { throw .errno(.fileTooLarge) }
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
     defer { buffer.deallocate() }
     var done = 0
@@ -19,7 +20,7 @@ extension Volume {
         if count == 0 { break }
         let written = try target.write(
           UnsafeRawBufferPointer(rebasing: part[..<count]), at: targetOffset + UInt64(done),
-          options: [])
+          options: options)
         done += written
         if written < count { break }
       }

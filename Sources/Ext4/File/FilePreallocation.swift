@@ -16,13 +16,13 @@ extension Inode {
   /// Carries out `operation` on `length` bytes from `offset` on. EOPNOTSUPP where the file's kind of block map cannot
   /// hold the result; ENOSPC leaves the file as it was, except that a part of a range may be zeroed.
   public func change(
-    _ operation: RangeOperation, at offset: UInt64, length: UInt64
+    _ operation: RangeOperation, at offset: UInt64, length: UInt64, options: WriteOptions
   ) throws(Ext4Error) {
     let (end, overflow) = offset.addingReportingOverflow(length)
     guard length > 0 else { throw .errno(.invalidArgument) }
     guard !overflow, end <= volume.maximumFileSize(of: self) else { throw .errno(.fileTooLarge) }
     try volume.requireWritable()
-    try dropPrivileges([])
+    try dropPrivileges(options)
     try io.withWriteLock { () throws(Ext4Error) in
       try volume.commitGate.withReadLock { () throws(Ext4Error) in
         if hasInlineData.load(ordering: .relaxed) {

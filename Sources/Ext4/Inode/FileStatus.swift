@@ -105,7 +105,7 @@ extension Inode {
 
   /// Set-group-id without the group's execute bit means mandatory locking, and stays (setattr_should_drop_sgid).
   private func clearSetIDBits() {
-    guard isRegularFile else { return }
+    guard !isDirectory else { return }
     mode &= ~0o4000
     if mode & 0o010 != 0 { mode &= ~0o2000 }
   }

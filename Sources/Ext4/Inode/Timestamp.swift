@@ -19,17 +19,24 @@ public struct Timestamp: Hashable, Sendable {
     nanoseconds = min(extra >> 2, 999_999_999)
   }
 
-  /// The two on-disk fields. Seconds beyond what they can hold are clamped.
+  /// The two on-disk fields. What they cannot hold becomes the nearest whole second that they can (timestamp_truncate).
   var encoded: (base: UInt32, extra: UInt32) {
-    let clamped = min(max(seconds, Int64(Int32.min)), 0x3_7FFF_FFFF)
-    let base = UInt32(truncatingIfNeeded: clamped)
-    let epoch = UInt32(truncatingIfNeeded: (clamped - Int64(Int32(bitPattern: base))) >> 32) & 3
-    return (base, nanoseconds << 2 | epoch)
+    let time = clamped(to: Int64(Int32.min)...0x3_7FFF_FFFF)
+    let base = UInt32(truncatingIfNeeded: time.seconds)
+    let epoch = UInt32(
+      truncatingIfNeeded: (time.seconds - Int64(Int32(bitPattern: base))) >> 32)
+    return (base, time.nanoseconds << 2 | epoch & 3)
   }
 
-  /// The base field alone, for inodes without room for the other. Clamped to 1901...2038.
+  /// The base field alone, for inodes without room for the other: 1901 to 2038.
   var encodedBase: UInt32 {
-    UInt32(bitPattern: Int32(clamping: seconds))
+    UInt32(bitPattern: Int32(clamped(to: Int64(Int32.min)...Int64(Int32.max)).seconds))
+  }
+
+  private func clamped(to range: ClosedRange<Int64>) -> Timestamp {
+    if range.contains(seconds) { return self }
+    return Timestamp(
+      seconds: seconds < range.lowerBound ? range.lowerBound : range.upperBound, nanoseconds: 0)
   }
 
   public static var now: Timestamp {

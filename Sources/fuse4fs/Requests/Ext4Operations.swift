@@ -290,22 +290,26 @@ final class Ext4Operations: FileSystemOperations {
     }
   }
 
-  func allocate(_ node: NodeID, at offset: UInt64, length: UInt64, mode: CInt) throws(Errno) {
+  func allocate(
+    _ node: NodeID, at offset: UInt64, length: UInt64, mode: CInt, for caller: Caller
+  ) throws(Errno) {
     guard let operation = Inode.RangeOperation(fallocateMode: mode) else { throw .notSupported }
     try attempt { () throws(Ext4Error) in
-      try inode(node).change(operation, at: offset, length: length)
+      try inode(node).change(
+        operation, at: offset, length: length, options: caller.writeOptions)
       if synchronous { try volume.synchronize() }
     }
   }
 
   func copyRange(
     from source: NodeID, at sourceOffset: UInt64, to target: NodeID, at targetOffset: UInt64,
-    length: Int
+    length: Int,
+    for caller: Caller
   ) throws(Errno) -> Int {
     try attempt { () throws(Ext4Error) in
       let count = try volume.copyRange(
         from: try inode(source), at: sourceOffset, to: try inode(target), at: targetOffset,
-        length: length)
+        length: length, options: caller.writeOptions)
       if synchronous { try volume.synchronize() }
       return count
     }
