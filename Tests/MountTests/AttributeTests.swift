@@ -138,7 +138,7 @@ extension RealMounts {
           try file.write("x")
           try Syscall.setTimes(file, access: past.value, modification: Moment.now.value)
         }
-        try site.mount(options: [option]) { _ in
+        try site.mount(options: [option]) { _ throws in
           #expect(try file.text() == "x")
           #expect((Moment(try Syscall.lstat(file).st_atim) != past) == moves)
         }
