@@ -40,6 +40,7 @@ extension Inode {
   /// Records blocks taken by `takeBlocks` as the file's, where it has a hole.
   func record(_ extent: Extent) throws(Ext4Error) {
     if flags.contains(.extents) {
+      defer { noteTreeChange() }
       let tree = try ExtentTree(of: self)
       try tree.insert(extent)
     } else {
@@ -51,6 +52,7 @@ extension Inode {
 
   /// Marks the unwritten blocks [`first`, `end`) as written.
   func convert(from first: UInt32, to end: UInt64) throws(Ext4Error) {
+    defer { noteTreeChange() }
     let tree = try ExtentTree(of: self)
     try tree.convert(from: first, to: end)
     let start = FileOffset(UInt64(first) << volume.blockShift)
@@ -70,7 +72,9 @@ extension Inode {
         to: FileOffset(min(end, UInt64(1) << 32) << volume.blockShift))
     }
     if flags.contains(.extents) {
+      noteTreeChange()
       try removeExtents(from: UInt64(first), to: end)
+      try pullInExtentTree()
     } else {
       try removeIndirect(from: UInt64(first), to: end)
     }
@@ -134,11 +138,6 @@ extension Inode {
   func initializeBlockMap() {
     guard volume.features.incompatible.contains(.extents) else { return }
     flags.insert(.extents)
-    // struct ext4_extent_header (fs/ext4/ext4_extents.h): magic, entries, max, depth, generation.
-    withUnsafeMutableBytes(of: &raw.pointee.i_block) { bytes in
-      bytes.initializeMemory(as: UInt8.self, repeating: 0)
-      bytes.storeBytes(of: UInt16(0xF30A).littleEndian, toByteOffset: 0, as: UInt16.self)
-      bytes.storeBytes(of: UInt16(4).littleEndian, toByteOffset: 4, as: UInt16.self)
-    }
+    rootNode.fill(with: [], depth: 0)
   }
 }

@@ -33,6 +33,9 @@ public final class Inode: @unchecked Sendable {
   /// True unless the inode is known to have no `security.capability`, which a write must remove.
   let mayHaveCapability = Atomic<Bool>(true)
 
+  /// The extent tree has changed and may have more nodes than it needs. Changed under the metadata lock.
+  let extentTreeChanged = Atomic<Bool>(false)
+
   /// The inode has lost its last name; it is freed when it is no longer used.
   let isUnlinked = Atomic<Bool>(false)
 

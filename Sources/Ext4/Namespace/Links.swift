@@ -26,12 +26,18 @@ extension Volume {
     let isDone =
       !inode.isUnlinked.load(ordering: .acquiring)
       && inode.lastWrite.load(ordering: .relaxed) == 0
+      && !inode.extentTreeChanged.load(ordering: .acquiring)
     if isDone { return }
     try metadata.withLock { () throws(Ext4Error) in
       // Somebody may have found it again meanwhile.
       guard inodes.lookupCount(of: inode) == 0 else { return }
       if inode.foldWriteTime(), inode.linkCount > 0 { try inode.store() }
-      if inode.linkCount == 0, orphans.contains(inode.number), isWritable { try freeInode(inode) }
+      guard isWritable else { return }
+      if inode.linkCount > 0 {
+        if inode.extentTreeChanged.load(ordering: .relaxed) { try inode.compactExtentTree() }
+      } else if orphans.contains(inode.number) {
+        try freeInode(inode)
+      }
     }
   }
 
