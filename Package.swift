@@ -47,6 +47,9 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["CLinux", system], path: "Tests/Support",
       swiftSettings: strict),
+    .testTarget(name: "IomapCacheTests", dependencies: ["IomapCache"], swiftSettings: strict),
+    .testTarget(
+      name: "JournalTests", dependencies: ["Journal", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "Ext4Tests", dependencies: ["Ext4", "Journal", "TestSupport"],
       swiftSettings: strict),
