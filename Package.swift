@@ -43,8 +43,10 @@ let package = Package(
       ],
       swiftSettings: strict),
 
+    .systemLibrary(name: "CLinux", path: "Tests/CLinux"),
     .target(
-      name: "TestSupport", dependencies: [system], path: "Tests/Support", swiftSettings: strict),
+      name: "TestSupport", dependencies: ["CLinux", system], path: "Tests/Support",
+      swiftSettings: strict),
     .testTarget(name: "IomapCacheTests", dependencies: ["IomapCache"], swiftSettings: strict),
     .testTarget(
       name: "JournalTests", dependencies: ["Journal", "TestSupport"], swiftSettings: strict),
@@ -52,13 +54,14 @@ let package = Package(
       name: "Ext4Tests", dependencies: ["Ext4", "Journal", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
-      name: "MountTests", dependencies: ["TestSupport", "fuse4fs", "fsx", "fsdiff"],
+      name: "MountTests",
+      dependencies: ["CLinux", "TestSupport", "fsdiff", "fsx", "fuse4fs", system],
       swiftSettings: strict),
     .executableTarget(
-      name: "fsx", dependencies: [argumentParser], path: "Tests/Tools/fsx",
-      swiftSettings: strict),
+      name: "fsx", dependencies: ["CLinux", "TestSupport", argumentParser, system],
+      path: "Tests/Tools/fsx", swiftSettings: strict),
     .executableTarget(
-      name: "fsdiff", dependencies: [argumentParser], path: "Tests/Tools/fsdiff",
-      swiftSettings: strict),
+      name: "fsdiff", dependencies: ["CLinux", "TestSupport", argumentParser, system],
+      path: "Tests/Tools/fsdiff", swiftSettings: strict),
   ]
 )

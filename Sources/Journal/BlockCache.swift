@@ -7,11 +7,17 @@ import SystemPackage
 /// A buffer stays where it is until `trim` or `forget`, so a caller may hold on to it for as long as
 /// it holds that lock.
 public final class BlockCache {
+  /// What a block holds, for those who check a block once.
+  public enum Content: Sendable {
+    case directoryEntries, directoryIndex, attributes
+  }
+
   public final class Buffer {
     public let block: BlockNumber
     public let data: UnsafeMutableRawPointer
-    /// The contents have passed the checks of their owner (checksum, structure) since they were read.
-    public var isVerified = false
+    /// What the contents have passed the checks for (checksum, structure) since they were read. On a damaged image two
+    /// owners may claim a block, and one must not trust what was checked for the other.
+    public var verifiedAs: Content?
     fileprivate(set) var isDirty = false
     fileprivate var wasUsed = true
 
@@ -62,7 +68,7 @@ public final class BlockCache {
   public func overwrite(_ block: BlockNumber) throws(Errno) -> Buffer {
     if let buffer = buffers[block.rawValue] {
       buffer.wasUsed = true
-      buffer.isVerified = false
+      buffer.verifiedAs = nil
       return buffer
     }
     _ = try byteOffset(of: block)

@@ -136,7 +136,7 @@ extension BlockCache {
       let length = min(blockSize - within, bytes.count - done)
       let buffer = length == blockSize ? try overwrite(block) : try read(block)
       memcpy(buffer.data + within, bytes.baseAddress! + done, length)
-      buffer.isVerified = false
+      buffer.verifiedAs = nil
       markDirty(buffer)
       done += length
     }

@@ -28,7 +28,8 @@ final class Mount: Sendable {
     incidents = IncidentLog(device: image.displayName)
     var sessionOptions = Session.Options()
     sessionOptions.mountOptions = options.libfuseOptions(for: image)
-    sessionOptions.accessControlLists = options.acl ?? true
+    // A kernel that enforces ACLs enforces modes as well, which `fakeroot` is to be free of.
+    sessionOptions.accessControlLists = (options.acl ?? true) && !options.fakeroot
     sessionOptions.debug = options.debug
     sessionOptions.workerCount = options.singleThread ? 1 : Self.workerCount
     do throws(Session.Failure) {

@@ -44,14 +44,14 @@ extension Inode {
     else {
       throw .corrupted(self.number, what: "its extended attribute block has a bad header")
     }
-    if !buffer.isVerified {
+    if buffer.verifiedAs != .attributes {
       guard
         ext2fs_ext_attr_block_csum_verify(
           volume.fs, self.number.rawValue, number, block.header) != 0
       else {
         throw .corrupted(self.number, what: "its extended attribute block has a wrong checksum")
       }
-      buffer.isVerified = true
+      buffer.verifiedAs = .attributes
       volume.sharableBlocks.insert(block)
     }
     // Each time: what else may have verified the buffer, on an image where the block has two owners, did
@@ -137,7 +137,7 @@ extension Inode {
     let code = ext2fs_ext_attr_block_csum_set(
       volume.fs, number.rawValue, block.buffer.block.rawValue, block.header)
     try check(code, "computing the checksum of its extended attribute block", number)
-    block.buffer.isVerified = true
+    block.buffer.verifiedAs = .attributes
     volume.cache.markDirty(block.buffer)
   }
 

@@ -93,13 +93,13 @@ extension Inode {
   }
 
   private func verifyLeaf(_ buffer: BlockCache.Buffer) throws(Ext4Error) {
-    guard !buffer.isVerified else { return }
+    guard buffer.verifiedAs != .directoryEntries else { return }
     if hasDirectoryChecksums {
       guard DirectoryChecksum(of: self).leafMatches(buffer.data) else {
         throw .corrupted(number, what: "a directory block has a bad checksum")
       }
     }
-    buffer.isVerified = true
+    buffer.verifiedAs = .directoryEntries
   }
 
   /// Signs the block whose records have changed and leaves it to the next commit.
@@ -107,7 +107,7 @@ extension Inode {
     switch holder {
     case .leaf(let buffer):
       if hasDirectoryChecksums { DirectoryChecksum(of: self).setLeaf(buffer.data) }
-      buffer.isVerified = true
+      buffer.verifiedAs = .directoryEntries
       volume.cache.markDirty(buffer)
     case .index(let buffer):
       if hasDirectoryChecksums {

@@ -161,7 +161,7 @@ struct HashTree {
     _ buffer: BlockCache.Buffer, of directory: Inode
   ) throws(Ext4Error) -> IndexNode? {
     let node = IndexNode(buffer, of: directory)
-    guard !buffer.isVerified else { return node }
+    guard buffer.verifiedAs != .directoryIndex else { return node }
     if directory.hasDirectoryChecksums {
       guard let node,
         DirectoryChecksum(of: directory).indexMatches(buffer.data, used: node.usedLength)
@@ -169,7 +169,7 @@ struct HashTree {
         throw .corrupted(directory.number, what: "a directory index block has a bad checksum")
       }
     }
-    buffer.isVerified = true
+    buffer.verifiedAs = .directoryIndex
     return node
   }
 }

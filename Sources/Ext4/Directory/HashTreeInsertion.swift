@@ -54,7 +54,7 @@ extension Inode {
     flags.insert(.indexed)
     directoryHints.indexIsDamaged = false
     try didChange(.index(buffer))
-    buffer.isVerified = true
+    buffer.verifiedAs = .directoryIndex
     try store()
     return true
   }
@@ -88,7 +88,7 @@ extension Inode {
   private func sign(_ nodes: IndexNode...) throws(Ext4Error) {
     for node in nodes {
       try didChange(.index(node.buffer))
-      node.buffer.isVerified = true
+      node.buffer.verifiedAs = .directoryIndex
     }
   }
 

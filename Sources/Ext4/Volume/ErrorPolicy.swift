@@ -8,7 +8,7 @@ extension Volume {
   /// when the error speaks of damage and is news.
   @discardableResult
   public func note(_ error: Ext4Error) -> Bool {
-    guard error.isDamage, !health.isReadOnly else { return false }
+    guard error.isDamage, isOpen, !health.isReadOnly else { return false }
     guard !options.readOnly else { return true }
     if onError != .carryOn { health.becomeReadOnly() }
     metadata.withLock { noteLocked(error) }

@@ -61,6 +61,8 @@ public final class Volume: @unchecked Sendable {
   let recentlyWritten = Mutex<[Inode]>([])
   /// What goes wrong in the background, for the next caller who asks whether all is well.
   let health = Health()
+  /// False once `fs` is gone.
+  var isOpen = true
   /// Whether the file system was clean when it was mounted, so that it may be called so again.
   var wasClean = false
   /// Spreads directories over the groups (Orlov). Metadata lock held.

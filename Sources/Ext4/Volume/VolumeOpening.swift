@@ -39,6 +39,7 @@ extension Volume {
 
   /// Frees what libext2fs holds, writing nothing.
   func discard() {
+    isOpen = false
     fs.pointee.flags &= ~(EXT2_FLAG_DIRTY | EXT2_FLAG_BB_DIRTY | EXT2_FLAG_IB_DIRTY)
     ext2fs_free(fs)
   }
@@ -225,18 +226,26 @@ extension Volume {
   /// other call may follow or be under way.
   public func close() throws(Ext4Error) {
     defer { discard() }
-    guard !options.readOnly else { return }
-    guard !health.isReadOnly else { return }
+    guard isWritable else { return }
     try metadata.withLock { () throws(Ext4Error) in
-      try freeAllOrphans()
-      try commitLocked()
-      try synchronizeDevice()
-      if wasClean, superblock.pointee.s_state & UInt16(EXT2_ERROR_FS) == 0 {
-        superblock.pointee.s_state |= UInt16(EXT2_VALID_FS)
+      do throws(Ext4Error) {
+        try finishWriting()
+      } catch {
+        noteLocked(error)
+        throw error
       }
-      ext2fs_mark_super_dirty(fs)
-      try commitLocked()
-      try synchronizeDevice()
     }
+  }
+
+  private func finishWriting() throws(Ext4Error) {
+    try freeAllOrphans()
+    try commitLocked()
+    try synchronizeDevice()
+    if wasClean, superblock.pointee.s_state & UInt16(EXT2_ERROR_FS) == 0 {
+      superblock.pointee.s_state |= UInt16(EXT2_VALID_FS)
+    }
+    ext2fs_mark_super_dirty(fs)
+    try commitLocked()
+    try synchronizeDevice()
   }
 }

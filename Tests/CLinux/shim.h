@@ -1,0 +1,60 @@
+// Linux system calls that Swift's Glibc module does not show (it is built without _GNU_SOURCE), for
+// the tests and their tools. Static inline functions only: where glibc hides a call behind
+// _GNU_SOURCE or makes it variadic, it is made by its number.
+#pragma once
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <linux/stat.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/types.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+static inline int clinux_o_direct(void) { return __O_DIRECT; }
+static inline int clinux_o_noatime(void) { return __O_NOATIME; }
+static inline int clinux_o_path(void) { return __O_PATH; }
+static inline int clinux_o_tmpfile(void) { return __O_TMPFILE; }
+
+static inline int clinux_renameat2(const char *from, const char *to, unsigned flags) {
+  return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, flags);
+}
+
+static inline int clinux_fallocate(int fd, int mode, off_t offset, off_t length) {
+  return (int)syscall(SYS_fallocate, fd, mode, offset, length);
+}
+
+static inline ssize_t clinux_copy_file_range(int from, off_t from_offset, int to, off_t to_offset,
+                                             size_t count) {
+  return syscall(SYS_copy_file_range, from, &from_offset, to, &to_offset, count, 0u);
+}
+
+static inline int clinux_syncfs(int fd) { return (int)syscall(SYS_syncfs, fd); }
+
+static inline dev_t clinux_makedev(unsigned major, unsigned minor) { return makedev(major, minor); }
+
+/// The birth time of a path (symbolic links not followed), or -1; ENODATA when none is kept.
+static inline int clinux_birth_time(const char *path, struct timespec *time) {
+  struct statx status;
+  if (syscall(SYS_statx, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BTIME, &status) < 0) return -1;
+  if (!(status.stx_mask & STATX_BTIME)) {
+    errno = ENODATA;
+    return -1;
+  }
+  time->tv_sec = status.stx_btime.tv_sec;
+  time->tv_nsec = status.stx_btime.tv_nsec;
+  return 0;
+}
+
+/// The FS_*_FL flags of an open file.
+static inline int clinux_get_flags(int fd, int *flags) {
+  return ioctl(fd, FS_IOC_GETFLAGS, flags);
+}
+
+static inline int clinux_set_flags(int fd, int flags) {
+  return ioctl(fd, FS_IOC_SETFLAGS, &flags);
+}

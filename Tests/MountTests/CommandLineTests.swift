@@ -1,0 +1,118 @@
+import SystemPackage
+import TestSupport
+import Testing
+
+extension RealMounts {
+  /// What a person types, and what mount(8) passes on.
+  @Suite struct CommandLineTests {
+    private func fuse4fs(_ arguments: String...) throws -> Command.Result {
+      try Command([try Daemon.binary.get().string] + arguments).run()
+    }
+
+    @Test func helpAndVersion() throws {
+      for flag in ["-h", "--help"] {
+        let help = try fuse4fs(flag)
+        #expect(help.succeeded)
+        for part in ["DEVICE", "MOUNTPOINT", "fusermount3 -u", "partition=", "fakeroot"] {
+          #expect(help.output.contains(part), "\(part)")
+        }
+      }
+      let version = try fuse4fs("-V")
+      #expect(version.succeeded && version.output.contains("fuse4fs"))
+    }
+
+    @Test(arguments: [
+      (["-o", "nonsense"], "nonsense"), (["-o", "ro,sillier=3"], "sillier"),
+      (["-o", "offset=twelve"], "offset"), (["-o", "errors=never"], "errors"),
+      (["--nonsense"], "nonsense"),
+    ])
+    func whatIsNotUnderstoodIsNamed(arguments: [String], name: String) throws {
+      try Site.with { site in
+        let plan = Mounted.Plan(arguments: arguments)
+        let refused = try Mounted.attempt(site.image.path, at: site.point, plan)
+        #expect(refused.status == 1)
+        #expect(refused.errors.contains(name), "\(refused.errors)")
+        #expect(MountTable.entry(at: site.point) == nil)
+      }
+    }
+
+    @Test func argumentsThatAreMissing() throws {
+      #expect(try fuse4fs().status == 1)
+      #expect(try fuse4fs("image").status == 1)
+      #expect(try fuse4fs("image", "mountpoint", "more").status == 1)
+    }
+
+    @Test func everyOptionOfTheManualIsAccepted() throws {
+      let sets = [
+        "rw,allow_other,default_permissions", "allow_root", "errors=continue,acl,user_xattr",
+        "errors=remount-ro,noacl,nouser_xattr", "minixdf,nodev,nosuid,noatime",
+        "bsddf,dev,suid,relatime", "strictatime,dirsync,sync", "fakeroot,uid=5,gid=6",
+        "nofail,user,_netdev,x-systemd.automount,x-anything=1,noauto,defaults",
+      ]
+      try Site.with { site in
+        for set in sets {
+          try site.mount(options: [set]) { root in
+            try root.appending("file").write(set)
+            #expect(try root.appending("file").text() == set)
+          }
+        }
+      }
+    }
+
+    @Test func namesInTheMountTable() throws {
+      try Site.with { site in
+        try site.mount { root in
+          let entry = try #require(MountTable.entry(at: root))
+          #expect(entry.type == "fuse.fuse4fs")
+          #expect(entry.source == site.image.path.string)
+          #expect(entry.options.contains("rw"))
+        }
+        try site.mount(options: ["fsname=my disk", "subtype=other", "ro"]) { root in
+          let entry = try #require(MountTable.entry(at: root))
+          #expect(entry.type == "fuse.other" && entry.source == "my disk")
+          #expect(entry.options.contains("ro"))
+        }
+      }
+    }
+
+    @Test func minixdfCountsEverything() throws {
+      try Site.with { site throws in
+        func blocks(_ option: String) throws -> UInt {
+          try site.mount(options: [option]) { root in
+            try Syscall.withOpen(root, 0, Syscall.fstatvfs).f_blocks
+          }
+        }
+        #expect(try blocks("minixdf") == 16_384)
+        #expect(try blocks("bsddf") < 16_384)
+      }
+    }
+
+    /// mount(8) finds fuse4fs in the PATH by way of mount.fuse3(8), with options from the command line
+    /// or from fstab(5): one of our own, in a mount namespace.
+    @Test func throughMount() throws {
+      try Site.with { site in
+        let binaries = try Daemon.binary.get().removingLastComponent()
+        let fstab = site.scratch.appending("fstab")
+        try fstab.write(
+          "\(site.image.path) \(site.point) fuse.fuse4fs noauto,nofail,user,noatime,x-test 0 0\n")
+        let script = """
+          PATH='\(binaries)':$PATH; export PATH
+          mount -t fuse.fuse4fs -o noatime '\(site.image.path)' '\(site.point)'
+          echo one > '\(site.point)'/one
+          umount '\(site.point)'; flock '\(site.image.path)' true
+          unshare -m sh -euc "mount --bind '\(fstab)' /etc/fstab
+            mount '\(site.point)'
+            echo two > '\(site.point)'/two
+            grep -c ' fuse.fuse4fs ' /proc/self/mounts
+            umount '\(site.point)'; flock '\(site.image.path)' true"
+          """
+        let run = try Command(shell: script).succeed()
+        #expect(run.text == "1")
+        try site.image.check()
+        try site.kernel { root in
+          #expect(root.appending("one").exists && root.appending("two").exists)
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,134 @@
+import CLinux
+import Glibc
+import SystemPackage
+import TestSupport
+import Testing
+
+extension RealMounts {
+  /// A file system without room: ENOSPC, and nothing torn.
+  @Suite struct SpaceTests {
+    /// Writes until there is no room, and returns the size.
+    private func fill(_ file: FilePath) throws -> Int {
+      let open = try Syscall.open(file, O_WRONLY | O_CREAT)
+      defer { try? Syscall.close(open) }
+      let chunk = SeededGenerator.bytes(65_536, seed: 8)
+      var size = 0
+      do throws(Errno) {
+        while true {
+          let rest = Array(chunk[(size % chunk.count)...])
+          size += try Syscall.write(open, rest, at: size)
+          try Syscall.fdatasync(open)
+        }
+      } catch {
+        #expect(error == .noSpace)
+      }
+      return size
+    }
+
+    /// Repeats what needs a block each time, until it fails.
+    private func exhaust(_ operation: (Int) throws(Errno) -> Void) throws -> Int {
+      for count in 0..<2000 {
+        do throws(Errno) {
+          try operation(count)
+        } catch {
+          #expect(error == .noSpace)
+          return count
+        }
+      }
+      throw Failure("there always is room")
+    }
+
+    @Test(arguments: [1024, 4096])
+    func noBlocksLeft(blockSize: Int) throws {
+      try Site.with(size: "16M", blockSize: blockSize, options: ["-N", "4000"]) { site in
+        let target = FilePath(String(repeating: "t", count: 500))
+        let long = String(repeating: "n", count: 200)
+        var (size, links, names) = (0, 0, [String]())
+        try site.mount { root in
+          try root.appending("kept").write("kept")
+          try Syscall.mkdir(root.appending("directory"))
+          size = try fill(root.appending("large"))
+          #expect(size > 8 << 20)
+          // The last blocks are used up by links that do not fit their inodes.
+          links = try exhaust { (index) throws(Errno) in
+            try Syscall.symlink(target, root.appending("link-\(index)"))
+          }
+          #expect(throws: Errno.noSpace) { try Syscall.mkdir(root.appending("no")) }
+          #expect(throws: Errno.noSpace) {
+            try Syscall.setXattr(
+              root.appending("kept"), "user.a", [UInt8](repeating: 1, count: 800))
+          }
+          #expect(throws: Errno.noSpace) {
+            try Syscall.withOpen(root.appending("kept"), O_WRONLY) { (open) throws(Errno) in
+              try Syscall.fallocate(
+                open, mode: FALLOC_FL_KEEP_SIZE, offset: 1 << 20, length: 1 << 20)
+            }
+          }
+          // Names need no room until their directory needs a block.
+          _ = try exhaust { (index) throws(Errno) in
+            let name = "\(index)-\(long)"
+            try Syscall.mknod(root.appending("directory/\(name)"), mode: S_IFREG | 0o600)
+            names.append(name)
+          }
+          #expect(!names.isEmpty)
+          #expect(!root.appending("no").exists)
+          #expect(try root.appending("kept").text() == "kept")
+        }
+        try site.kernel { root in
+          let chunk = SeededGenerator.bytes(65_536, seed: 8)
+          let bytes = try root.appending("large").bytes()
+          #expect(bytes.count == size)
+          #expect(bytes.indices.allSatisfy { bytes[$0] == chunk[$0 % 65_536] })
+          #expect(try root.appending("directory").names() == names.sorted())
+          let found = try root.names().filter { $0.hasPrefix("link") }
+          #expect(found.count == links)
+          for link in found {
+            #expect(try Syscall.readlink(root.appending(link)).count == 500)
+          }
+        }
+        try site.mount { root in
+          try Syscall.unlink(root.appending("large"))
+          try Syscall.mkdir(root.appending("yes"))
+          #expect(try fill(root.appending("again")) > size - 200_000)
+        }
+      }
+    }
+
+    @Test func noInodesLeft() throws {
+      try Site.with(options: ["-N", "64"]) { site in
+        try site.mount { root in
+          var made = 0
+          #expect(throws: Errno.noSpace) {
+            while made < 100 {
+              try root.appending("\(made)").write("x")
+              made += 1
+            }
+          }
+          #expect((20..<64).contains(made))
+          #expect(throws: Errno.noSpace) { try Syscall.mkdir(root.appending("directory")) }
+          #expect(throws: Errno.noSpace) { try Syscall.symlink("x", root.appending("link")) }
+          try Syscall.link(root.appending("0"), root.appending("hard"))
+          try Syscall.unlink(root.appending("1"))
+          try Syscall.mkdir(root.appending("directory"))
+        }
+      }
+    }
+
+    /// What is reserved for root is not for others.
+    @Test func reservedBlocks() throws {
+      let user = try TestUser.other.get()
+      try Site.with(size: "16M", options: ["-m", "30"]) { site in
+        try site.mount(options: ["allow_other"]) { root in
+          try Syscall.chmod(root, mode: 0o777)
+          let result = try Command(
+            ["dd", "if=/dev/zero", "of=theirs", "bs=64k", "conv=fsync"], as: user, in: root
+          ).run()
+          #expect(result.status == 1 && result.errors.contains("No space left on device"))
+          let free = try Syscall.withOpen(root, O_RDONLY, Syscall.fstatvfs)
+          #expect(free.f_bavail < 32 && free.f_bfree > 1000)
+          try root.appending("ours").write([UInt8](repeating: 1, count: 1 << 20))
+        }
+      }
+    }
+  }
+}
