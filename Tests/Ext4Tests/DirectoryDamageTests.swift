@@ -56,7 +56,7 @@ import Testing
           buffer.data.storeBytes(
             of: buffer.data.load(fromByteOffset: 40, as: UInt8.self) ^ 1, toByteOffset: 40,
             as: UInt8.self)
-          buffer.isVerified = false
+          buffer.verifiedAs = nil
         }
         var codes: Set<Int32> = []
         for name in 0..<kind.names {
