@@ -30,8 +30,13 @@ public final class Inode: @unchecked Sendable {
   let hasInlineData: Atomic<Bool>
   /// Until when, in seconds since 1970, reading leaves the access time alone with `relatime`; 0 when that has to be worked out.
   let accessCurrentUntil = Atomic<Int64>(0)
+  /// The kernel's cached data for this file found no room; whoever writes more must learn of it.
+  let isStarved = Atomic<Bool>(false)
   /// True unless the inode is known to have no `security.capability`, which a write must remove.
   let mayHaveCapability = Atomic<Bool>(true)
+
+  /// The extent tree has changed and may have more nodes than it needs. Changed under the metadata lock.
+  let extentTreeChanged = Atomic<Bool>(false)
 
   /// The inode has lost its last name; it is freed when it is no longer used.
   let isUnlinked = Atomic<Bool>(false)

@@ -3,7 +3,8 @@ import Synchronization
 
 /// The inodes in memory, by number.
 ///
-/// An inode that the kernel knows (lookup count above 0) stays; others are kept for as long as there is room.
+/// An inode that the kernel knows (lookup count above 0) stays, as does one whose extent tree is still to be made compact;
+/// others are kept for as long as there is room.
 /// Its lock is the innermost of all.
 final class InodeTable: Sendable {
   private struct State {
@@ -28,8 +29,11 @@ final class InodeTable: Sendable {
       state.inodes[inode.number] = inode
       state.unreferenced += 1
       if state.unreferenced > Self.spareCapacity {
-        state.inodes = state.inodes.filter { $0.value.lookupCount > 0 || $0.value === inode }
-        state.unreferenced = inode.lookupCount == 0 ? 1 : 0
+        state.inodes = state.inodes.filter {
+          $0.value.lookupCount > 0 || $0.value === inode
+            || $0.value.extentTreeChanged.load(ordering: .relaxed)
+        }
+        state.unreferenced = state.inodes.count { $0.value.lookupCount == 0 }
       }
     }
   }
@@ -61,6 +65,13 @@ final class InodeTable: Sendable {
     }
   }
 
+  /// The inodes whose extent trees have changed since they were last compact.
+  var withChangedExtentTree: [Inode] {
+    state.withLock { state in
+      state.inodes.values.filter { $0.extentTreeChanged.load(ordering: .relaxed) }
+    }
+  }
+
   func lookupCount(of inode: Inode) -> UInt64 {
     state.withLock { _ in inode.lookupCount }
   }
@@ -87,7 +98,8 @@ extension Volume {
       number.rawValue <= superblock.pointee.s_inodes_count
     else { throw .corrupted(parent.number, what: "a directory entry has a bad inode number") }
     let inode = try inode(number)
-    guard inode.linkCount > 0, inode.fileType != nil else {
+    guard inode.linkCount > 0, inode.fileType != nil, !inode.flags.contains(.attributeValue)
+    else {
       throw .corrupted(parent.number, what: "a directory entry refers to a deleted inode")
     }
     return inode

@@ -26,12 +26,18 @@ extension Volume {
     let isDone =
       !inode.isUnlinked.load(ordering: .acquiring)
       && inode.lastWrite.load(ordering: .relaxed) == 0
+      && !inode.extentTreeChanged.load(ordering: .acquiring)
     if isDone { return }
     try metadata.withLock { () throws(Ext4Error) in
       // Somebody may have found it again meanwhile.
       guard inodes.lookupCount(of: inode) == 0 else { return }
       if inode.foldWriteTime(), inode.linkCount > 0 { try inode.store() }
-      if inode.linkCount == 0, orphans.contains(inode.number), isWritable { try freeInode(inode) }
+      guard isWritable else { return }
+      if inode.linkCount > 0 {
+        if inode.extentTreeChanged.load(ordering: .relaxed) { try inode.compactExtentTree() }
+      } else if orphans.contains(inode.number) {
+        try freeInode(inode)
+      }
     }
   }
 
@@ -46,6 +52,7 @@ extension Volume {
       }
       guard inode.linkCount < Inode.maximumLinkCount else { throw .errno(.tooManyLinks) }
       guard inode.linkCount > 0 else { throw .errno(.noSuchFileOrDirectory) }
+      try inode.requireLinkable()
       try requireNewName(name, in: directory)
       try directory.insertEntry(name, inode.number, type: type)
       inode.linkCount += 1
@@ -62,6 +69,7 @@ extension Volume {
     try requireWritable()
     try metadata.withLock { () throws(Ext4Error) in
       let inode = try target(of: name, in: directory)
+      try directory.requireRemovable(inode)
       guard !inode.isDirectory else { throw .errno(.isDirectory) }
       try directory.removeEntry(name)
       try directory.touch()
@@ -74,6 +82,7 @@ extension Volume {
     try requireWritable()
     try metadata.withLock { () throws(Ext4Error) in
       let inode = try target(of: name, in: directory)
+      try directory.requireRemovable(inode)
       guard inode.isDirectory else { throw .errno(.notDirectory) }
       guard try inode.isEmptyDirectory() else { throw .errno(.directoryNotEmpty) }
       try directory.removeEntry(name)

@@ -175,6 +175,8 @@ extension Volume {
     guard root.isDirectory, root.linkCount > 0 else {
       throw MountRefusal("its root is not a directory; run e2fsck on it")
     }
+    // The kernel knows the root without having looked it up.
+    inodes.reference(root)
   }
 
   public static func libraryMessage(_ code: errcode_t) -> String {
@@ -232,6 +234,8 @@ extension Volume {
         try finishWriting()
       } catch {
         noteLocked(error)
+        // `note` has nothing to write to from here on.
+        health.becomeReadOnly()
         throw error
       }
     }
@@ -239,6 +243,7 @@ extension Volume {
 
   private func finishWriting() throws(Ext4Error) {
     try freeAllOrphans()
+    compactChangedTrees()
     try commitLocked()
     try synchronizeDevice()
     if wasClean, superblock.pointee.s_state & UInt16(EXT2_ERROR_FS) == 0 {
@@ -247,5 +252,16 @@ extension Volume {
     ext2fs_mark_super_dirty(fs)
     try commitLocked()
     try synchronizeDevice()
+  }
+
+  /// A tree that is damaged keeps nothing else from being written. Metadata lock held.
+  private func compactChangedTrees() {
+    for inode in inodes.withChangedExtentTree where inode.linkCount > 0 {
+      do throws(Ext4Error) {
+        try inode.compactExtentTree()
+      } catch {
+        noteLocked(error)
+      }
+    }
   }
 }

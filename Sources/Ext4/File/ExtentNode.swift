@@ -1,0 +1,127 @@
+import CExt2FS
+import Journal
+
+/// A node of an extent tree where it lies, in a block or in the inode: a header of 12 bytes, then entries of 12
+/// bytes each (Documentation/filesystems/ext4/ifork.rst). Everything is little-endian.
+struct ExtentNode {
+  static let magic: UInt16 = 0xF30A
+  /// The depth that a tree of 2^32 extents takes with the smallest blocks (EXT4_MAX_EXTENT_DEPTH).
+  static let maximumDepth = 5
+  private static let headerSize = 12
+  private static let entrySize = 12
+
+  /// Its buffer's or its inode's, and valid for as long as that.
+  private let bytes: UnsafeMutableRawPointer
+  /// The entries for which there is room. What is left behind them in a block, at least four bytes, holds the checksum.
+  let capacity: Int
+
+  init(_ bytes: UnsafeMutableRawPointer, size: Int) {
+    self.bytes = bytes
+    capacity = Self.capacity(ofSize: size)
+  }
+
+  static func capacity(ofSize size: Int) -> Int { (size - headerSize) / entrySize }
+
+  var entryCount: Int { Int(field(at: 2)) }
+  /// The room as the node itself counts it; the checksum stands behind it.
+  var maximumEntryCount: Int { Int(field(at: 4)) }
+  /// Levels below this one: 0 for a leaf.
+  var depth: Int { Int(field(at: 6)) }
+
+  /// The header makes sense, so that entries and checksum lie within the node.
+  var isValid: Bool {
+    field(at: 0) == Self.magic && depth <= Self.maximumDepth && maximumEntryCount <= capacity
+      && entryCount <= maximumEntryCount
+  }
+
+  /// The header as libext2fs wants it.
+  var header: UnsafeMutablePointer<ext3_extent_header> {
+    bytes.assumingMemoryBound(to: ext3_extent_header.self)
+  }
+
+  /// The entries of a valid node.
+  var entries: some Sequence<Entry> {
+    let bytes = bytes
+    return (0..<entryCount).lazy.map { index in
+      let offset = Self.headerSize + index * Self.entrySize
+      func word(_ place: Int) -> UInt32 {
+        UInt32(littleEndian: bytes.load(fromByteOffset: offset + 4 * place, as: UInt32.self))
+      }
+      return Entry(words: (word(0), word(1), word(2)))
+    }
+  }
+
+  /// Replaces all that the node holds by `entries`, no more than `capacity`. The checksum is the caller's business.
+  func fill(with entries: ArraySlice<Entry>, depth: Int) {
+    let size = Self.headerSize + capacity * Self.entrySize
+    bytes.initializeMemory(as: UInt8.self, repeating: 0, count: size)
+    setField(at: 0, to: Self.magic)
+    setField(at: 2, to: UInt16(entries.count))
+    setField(at: 4, to: UInt16(capacity))
+    setField(at: 6, to: UInt16(depth))
+    var offset = Self.headerSize
+    for entry in entries {
+      for word in [entry.words.0, entry.words.1, entry.words.2] {
+        bytes.storeBytes(of: word.littleEndian, toByteOffset: offset, as: UInt32.self)
+        offset += 4
+      }
+    }
+  }
+
+  private func field(at offset: Int) -> UInt16 {
+    UInt16(littleEndian: bytes.load(fromByteOffset: offset, as: UInt16.self))
+  }
+
+  private func setField(at offset: Int, to value: UInt16) {
+    bytes.storeBytes(of: value.littleEndian, toByteOffset: offset, as: UInt16.self)
+  }
+}
+
+extension ExtentNode {
+  /// An extent in a leaf (struct ext4_extent), or a reference to a node below (struct ext4_extent_idx).
+  struct Entry {
+    fileprivate let words: (UInt32, UInt32, UInt32)
+
+    fileprivate init(words: (UInt32, UInt32, UInt32)) { self.words = words }
+
+    init(_ extent: Extent) {
+      // Lengths up to 0x8000 are written extents, those above, less 0x8000, unwritten ones.
+      let length = extent.isUnwritten ? extent.count + 0x8000 : extent.count
+      let physical = extent.physical.rawValue
+      words = (
+        extent.logical, length | UInt32(truncatingIfNeeded: physical >> 32) << 16,
+        UInt32(truncatingIfNeeded: physical)
+      )
+    }
+
+    /// A reference to the node in `child`, whose first entry begins at block `logical` of the file.
+    init(child: BlockNumber, logical: UInt32) {
+      words = (
+        logical, UInt32(truncatingIfNeeded: child.rawValue),
+        UInt32(truncatingIfNeeded: child.rawValue >> 32) & 0xFFFF
+      )
+    }
+
+    /// The first block of the file that lies behind the entry.
+    var logical: UInt32 { words.0 }
+
+    var child: BlockNumber { BlockNumber(UInt64(words.2 & 0xFFFF) << 32 | UInt64(words.1)) }
+
+    /// Its count is 0 where the image is damaged.
+    var extent: Extent {
+      let length = words.1 & 0xFFFF
+      return Extent(
+        logical: words.0, physical: BlockNumber(UInt64(words.1 >> 16) << 32 | UInt64(words.2)),
+        count: length > 0x8000 ? length - 0x8000 : length, isUnwritten: length > 0x8000)
+    }
+  }
+}
+
+extension Inode {
+  /// The root of the extent tree, which lies in place of the block map. Metadata lock held.
+  var rootNode: ExtentNode {
+    ExtentNode(
+      UnsafeMutableRawPointer(raw) + MemoryLayout<ext2_inode_large>.offset(of: \.i_block)!,
+      size: MemoryLayout.size(ofValue: raw.pointee.i_block))
+  }
+}
