@@ -83,9 +83,9 @@ public struct Mounted: Sendable {
     try Mounted.waitForEnd(of: source)
   }
 
-  /// Waits until no daemon holds the image.
+  /// Waits until no daemon has the image for writing.
   public static func waitForEnd(of source: FilePath) throws {
-    try Command(["flock", source.string, "true"], timeout: 120).succeed()
+    try Command(["flock", "--shared", source.string, "true"], timeout: 120).succeed()
   }
 
   /// Unmounts if it still is mounted; by force if need be, which is an error.

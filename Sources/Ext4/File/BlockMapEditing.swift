@@ -61,44 +61,38 @@ extension Inode {
     }
   }
 
-  /// Frees all blocks in [`first`, `end`), leaving a hole.
+  /// Frees all blocks in [`first`, `end`), leaving a hole. ENOSPC, with nothing freed, when a hole in the middle of an extent
+  /// takes a new node of the tree and there is no room for one.
+  ///
+  /// Not by ext2fs_punch: that of libext2fs 1.47.0 refuses blocks at the very end of the file system.
   func removeBlocks(from first: UInt32, to end: UInt64) throws(Ext4Error) {
-    let freed = try runs(from: UInt64(first), to: end)
-    let last = end >= UInt64(1) << 32 ? UInt64.max : end - 1
-    if last != .max, flags.contains(.extents), ext2fs_free_blocks_count(volume.superblock) < 8 {
-      // A hole in the middle of an extent may take a new node of the tree.
-      throw .errno(.noSpace)
-    }
     mappings.withLock { cache in
       cache.invalidate(
         from: FileOffset(UInt64(first) << volume.blockShift),
         to: FileOffset(min(end, UInt64(1) << 32) << volume.blockShift))
     }
-    let code = withRaw {
-      ext2fs_punch(volume.fs, number.rawValue, $0, nil, UInt64(first), last)
+    if flags.contains(.extents) {
+      noteTreeChange()
+      try removeExtents(from: UInt64(first), to: end)
+      try pullInExtentTree()
+    } else {
+      try removeIndirect(from: UInt64(first), to: end)
     }
-    for run in freed { volume.blocksChanged(run, inUse: false) }
-    noteTreeChange()
-    try check(code, "freeing the blocks of a file", number)
-    try pullInExtentTree()
   }
 
-  /// The blocks behind [`first`, `end`) of the file.
-  private func runs(from first: UInt64, to end: UInt64) throws(Ext4Error) -> [BlockRun] {
-    var runs: [BlockRun] = []
-    var position = FileOffset(first << volume.blockShift)
-    let stop = FileOffset(min(end, UInt64(1) << 32) << volume.blockShift)
-    while position < stop {
-      let mapping = try mapping(at: position, metadataHeld: true).clipped(from: position, to: stop)
-      if mapping.kind != .hole {
-        runs.append(
-          BlockRun(
-            first: BlockNumber(mapping.address.rawValue >> volume.blockShift),
-            count: mapping.length >> volume.blockShift))
-      }
-      position = mapping.end
+  private func removeExtents(from first: UInt64, to end: UInt64) throws(Ext4Error) {
+    let tree = try ExtentTree(of: self)
+    var position = first
+    while position < end, let extent = try tree.removeExtent(from: position, to: end) {
+      freeData(BlockRun(first: extent.physical, count: UInt64(extent.count)))
+      position = extent.end
     }
-    return runs
+  }
+
+  /// Gives back blocks that held the file's data, and counts them no longer.
+  func freeData(_ run: BlockRun) {
+    volume.freeBlocks(run)
+    removeBlocks(run.count)
   }
 
   /// Adds a block to the end of a directory (or a long symbolic link), and raises the size by it. Its contents
@@ -131,7 +125,7 @@ extension Inode {
   }
 
   /// Whose reserves the file's data may use: root's and those of the user that the superblock names.
-  private var purpose: Volume.Purpose {
+  var purpose: Volume.Purpose {
     let superblock = volume.superblock
     let isPrivileged =
       userID == 0 || userID == UInt32(superblock.pointee.s_def_resuid)

@@ -16,6 +16,13 @@ struct Extent {
 
   var end: UInt64 { UInt64(logical) + UInt64(count) }
 
+  /// The blocks [`start`, `stop`), which must lie within.
+  func part(from start: UInt64, to stop: UInt64) -> Extent {
+    Extent(
+      logical: UInt32(start), physical: physical + (start - UInt64(logical)),
+      count: UInt32(stop - start), isUnwritten: isUnwritten)
+  }
+
   func isContinued(by next: Extent) -> Bool {
     end == UInt64(next.logical) && isUnwritten == next.isUnwritten
       && physical + UInt64(count) == next.physical
@@ -170,6 +177,33 @@ struct ExtentTree: ~Copyable {
       try convert(from: UInt32(position), to: stop, partOf: extent)
       position = stop
     }
+  }
+
+  /// Takes out the first extent, or part of one, that lies in [`first`, `end`), and returns it; nil when there is none. Its
+  /// blocks are the caller's to free.
+  func removeExtent(from first: UInt64, to end: UInt64) throws(Ext4Error) -> Extent? {
+    guard first < UInt64(1) << 32,
+      let whole = try extent(coveringOrBehind: LogicalBlock(UInt32(first))),
+      UInt64(whole.logical) < end
+    else { return nil }
+    let start = max(UInt64(whole.logical), first)
+    let stop = min(whole.end, end)
+    let removed = whole.part(from: start, to: stop)
+    try goto(whole.logical)
+    switch (start > UInt64(whole.logical), stop < whole.end) {
+    case (false, false):
+      try check(ext2fs_extent_delete(handle, 0), "deleting an extent", inode.number)
+    case (true, false):
+      try replace(with: whole.part(from: UInt64(whole.logical), to: start))
+    case (false, true):
+      try replace(with: whole.part(from: stop, to: whole.end))
+    case (true, true):
+      try requireRoom(for: 1)
+      try replace(with: whole.part(from: UInt64(whole.logical), to: start))
+      try insert(whole.part(from: stop, to: whole.end), after: true)
+    }
+    try fixParents()
+    return removed
   }
 
   private func convert(

@@ -150,4 +150,60 @@ extension Inode {
       throw .library(code: Int(error.rawValue), doing: "adding an indirect block", number)
     }
   }
+
+  /// Frees the blocks in [`first`, `end`) and the arrays of pointers that are left empty. Metadata lock held; the caller stores
+  /// the inode.
+  func removeIndirect(from first: UInt64, to end: UInt64) throws(Ext4Error) {
+    let pointers = UnsafeMutableRawPointer(raw)
+      .advanced(by: MemoryLayout<ext2_inode_large>.offset(of: \.i_block)!)
+      .assumingMemoryBound(to: UInt32.self)
+    let perBlock = UInt64(volume.blockSize / 4)
+    var start: UInt64 = 0
+    var span: UInt64 = 1
+    for slot in 0..<15 {
+      if slot >= Int(Self.directCount) { span *= perBlock }
+      if start < end, start + span > first {
+        try clear(
+          pointers + slot, span: span, from: first > start ? first - start : 0,
+          to: min(end - start, span))
+      }
+      start += span
+    }
+  }
+
+  /// Frees what lies in [`first`, `end`) of the `span` blocks below `pointer`, and the pointer if nothing is left. Returns
+  /// whether that is so.
+  @discardableResult
+  private func clear(
+    _ pointer: UnsafeMutablePointer<UInt32>, span: UInt64, from first: UInt64, to end: UInt64
+  ) throws(Ext4Error) -> Bool {
+    guard pointer.pointee != 0 else { return true }
+    let block = BlockNumber(UInt64(pointer.pointee))
+    guard volume.contains(block) else {
+      throw .corrupted(number, what: "a block number lies outside the file system")
+    }
+    if span > 1 {
+      let buffer = try volume.readBlock(block, of: number)
+      let pointers = buffer.data.assumingMemoryBound(to: UInt32.self)
+      let perBlock = UInt64(volume.blockSize / 4)
+      let below = span / perBlock
+      var isEmpty = true
+      for slot in 0..<perBlock {
+        let start = slot * below
+        if start < end, start + below > first {
+          let isGone = try clear(
+            pointers + Int(slot), span: below, from: first > start ? first - start : 0,
+            to: min(end - start, below))
+          if !isGone { isEmpty = false }
+        } else if pointers[Int(slot)] != 0 {
+          isEmpty = false
+        }
+      }
+      volume.cache.markDirty(buffer)
+      guard isEmpty else { return false }
+    }
+    pointer.pointee = 0
+    freeData(BlockRun(first: block, count: 1))
+    return true
+  }
 }

@@ -157,7 +157,10 @@ final class Side {
   /// What counts as data is the file system's choice as long as everything that is not zero does, so
   /// the answers are not compared with the other side's but with the contents.
   private func seek(_ file: CInt, from offset: Int) throws(Errno) -> Outcome {
-    let size = Int(try Syscall.fstat(file).st_size)
+    let status = try Syscall.fstat(file)
+    // The positions of directories mean something else.
+    guard status.st_mode & S_IFMT == S_IFREG else { throw .illegalSeek }
+    let size = Int(status.st_size)
     var data = size
     do throws(Errno) {
       data = try Syscall.seekData(file, from: offset)

@@ -39,14 +39,15 @@ extension Side {
       first.append(entry)
     }
     let place = stream.tell()
-    let rest = try stream.rest()
+    // Where "." and ".." come, and whether they come again, is left open.
+    let rest = try stream.rest().filter { !$0.isDot }
     let made = (0..<churn).map { path.appending(name("churn", $0)) }
     for file in made { try Syscall.mknod(file, mode: S_IFREG | 0o600) }
     for file in made.enumerated().filter({ $0.offset % 2 == 0 }) {
       try Syscall.unlink(file.element)
     }
     stream.seek(place)
-    let again = try stream.rest().filter { !$0.text.hasPrefix("churn") }
+    let again = try stream.rest().filter { !$0.isDot && !$0.text.hasPrefix("churn") }
     for file in made.enumerated().filter({ $0.offset % 2 == 1 }) {
       try Syscall.unlink(file.element)
     }
@@ -56,6 +57,7 @@ extension Side {
         "returning to entry \(position): \(again.count) entries instead of \(rest.count), missing "
           + "\(before.subtracting(after).sorted()), added \(after.subtracting(before).sorted())")
     }
-    return Outcome((first + rest).map(\.text).sorted().joined(separator: "\n"))
+    let all = (first + rest).filter { !$0.isDot }
+    return Outcome(all.map(\.text).sorted().joined(separator: "\n"))
   }
 }
