@@ -79,6 +79,8 @@ enum OperationClass: String, CaseIterable, ExpressibleByArgument {
   case fill, drain, umask
   /// Operations by users other than root; a quarter of all.
   case users
+  /// Times that are set after 2038, which inodes of 128 bytes cannot hold.
+  case futureTimes
 
   /// How often, relative to the others.
   var weight: Int {
@@ -92,7 +94,7 @@ enum OperationClass: String, CaseIterable, ExpressibleByArgument {
     case .fileStatus, .seek, .exchange, .readlink, .access, .getXattr, .removeXattr, .acl, .flags: 4
     case .fileMode, .whiteout, .listXattrs, .resume, .immutable: 2
     case .sync, .syncDirectory, .fill, .drain, .umask: 1
-    case .users: 0
+    case .users, .futureTimes: 0
     }
   }
 }

@@ -93,7 +93,8 @@ struct Workload {
       let fill = random.pick(fills)
       return .drain(fill.directory, prefix: fill.prefix, count: fill.count)
     case .umask: return .umask(random.pick([0, 0, 0, 0o022, 0o077]))
-    case .users, .read, .write, .fileTruncate, .fileStatus, .fileMode, .sync, .allocate, .zero,
+    case .users, .futureTimes, .read, .write, .fileTruncate, .fileStatus, .fileMode, .sync,
+      .allocate, .zero,
       .copy, .mapRead, .mapWrite, .seek:
       return onSlot(chosen)
     }
@@ -255,7 +256,7 @@ struct Workload {
   /// Explicit times lie years away from now, so that they can be told from those of the clock; not
   /// after 2310, which e2fsck takes for a mistake.
   private mutating func time() -> Operation.Time {
-    let seconds: Int
+    var seconds: Int
     switch random.number(0..<10) {
     case 0, 1: return .now
     case 2, 3: return .unchanged
@@ -264,6 +265,7 @@ struct Workload {
     case 6: seconds = random.pick([1 - (1 << 31), -1, 0, (1 << 31) - 1, 1 << 31])
     default: seconds = random.number(0..<1_500_000_000)
     }
+    if excluded.contains(.futureTimes) { seconds = min(seconds, (1 << 31) - 1) }
     return Operation.Time(seconds: seconds, nanoseconds: random.number(0..<1_000_000_000))
   }
 }
