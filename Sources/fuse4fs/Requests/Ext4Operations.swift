@@ -291,9 +291,15 @@ final class Ext4Operations: FileSystemOperations {
         }
         throw error
       }
+      forgetMode(of: node, after: options)
       if synchronous { try volume.synchronize() }
       return count
     }
+  }
+
+  /// What the kernel knows of the mode is no longer true when set-id bits have gone.
+  private func forgetMode(of node: NodeID, after options: Inode.WriteOptions) {
+    if options.contains(.clearSetID) { Session.invalidateAttributes(of: node) }
   }
 
   private func setIDOptions(for caller: Caller, _ inode: Inode) -> Inode.WriteOptions {
@@ -327,8 +333,9 @@ final class Ext4Operations: FileSystemOperations {
     guard let operation = Inode.RangeOperation(fallocateMode: mode) else { throw .notSupported }
     try attempt { () throws(Ext4Error) in
       let inode = try inode(node)
-      try inode.change(
-        operation, at: offset, length: length, options: dataChangeOptions(for: caller, inode))
+      let options = dataChangeOptions(for: caller, inode)
+      try inode.change(operation, at: offset, length: length, options: options)
+      forgetMode(of: node, after: options)
       if synchronous { try volume.synchronize() }
     }
   }
@@ -340,9 +347,11 @@ final class Ext4Operations: FileSystemOperations {
   ) throws(Errno) -> Int {
     try attempt { () throws(Ext4Error) in
       let targetInode = try inode(target)
+      let options = dataChangeOptions(for: caller, targetInode)
       let count = try volume.copyRange(
         from: try inode(source), at: sourceOffset, to: targetInode, at: targetOffset,
-        length: length, options: dataChangeOptions(for: caller, targetInode))
+        length: length, options: options)
+      forgetMode(of: target, after: options)
       if synchronous { try volume.synchronize() }
       return count
     }
