@@ -72,7 +72,7 @@ extension Inode {
         to: FileOffset(min(end, UInt64(1) << 32) << volume.blockShift))
     }
     if flags.contains(.extents) {
-      noteTreeChange()
+      defer { noteTreeChange() }
       try removeExtents(from: UInt64(first), to: end)
       try pullInExtentTree()
     } else {
