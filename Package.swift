@@ -47,7 +47,8 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["CLinux", system], path: "Tests/Support",
       swiftSettings: strict),
-    .testTarget(name: "IomapCacheTests", dependencies: ["IomapCache"], swiftSettings: strict),
+    .testTarget(
+      name: "IomapCacheTests", dependencies: ["IomapCache", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "JournalTests", dependencies: ["Journal", "TestSupport"], swiftSettings: strict),
     .testTarget(
