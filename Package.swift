@@ -50,7 +50,8 @@ let package = Package(
     .testTarget(
       name: "IomapCacheTests", dependencies: ["IomapCache", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "JournalTests", dependencies: ["Journal", "TestSupport"], swiftSettings: strict),
+      name: "JournalTests", dependencies: ["CExt2FS", "CLinux", "Journal", "TestSupport", system],
+      swiftSettings: strict),
     .testTarget(
       name: "Ext4Tests", dependencies: ["Ext4", "Journal", "TestSupport"],
       swiftSettings: strict),
