@@ -53,6 +53,10 @@ let package = Package(
       name: "JournalTests", dependencies: ["CExt2FS", "CLinux", "Journal", "TestSupport", system],
       swiftSettings: strict),
     .testTarget(
+      name: "FuseSessionTests",
+      dependencies: ["CFuse3", "CLinux", "FuseSession", "TestSupport", system],
+      swiftSettings: strict),
+    .testTarget(
       name: "Ext4Tests", dependencies: ["Ext4", "Journal", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
