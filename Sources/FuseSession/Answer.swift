@@ -44,7 +44,7 @@ enum Answer {
   ) {
     call(request, body) { attributes in
       var stat = attributes.stat
-      fuse_reply_attr(request, &stat, Validity.unlimited)
+      fuse_reply_attr(request, &stat, attributes.validity)
     }
   }
 

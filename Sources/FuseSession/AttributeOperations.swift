@@ -4,16 +4,17 @@ import SystemPackage
 
 extension OperationTable {
   static func addAttributes(to table: inout fuse_lowlevel_ops) {
-    table.getattr = { request, node, _ in
+    table.getattr = { request, node, file in
       Answer.attributes(request) { (operations) throws(Errno) in
-        try operations.attributes(of: NodeID(node))
+        // FUSE_GETATTR_FH: for stat and fstat the kernel does not name a handle.
+        try operations.attributes(of: NodeID(node), beforeWrite: file != nil)
       }
     }
     table.setattr = { request, node, values, valid, _ in
       Answer.attributes(request) { (operations) throws(Errno) in
         guard let values else { throw .invalidArgument }
         return try operations.setAttributes(
-          of: NodeID(node), to: AttributeRequest(values.pointee, valid))
+          of: NodeID(node), to: AttributeRequest(values.pointee, valid), for: Caller(of: request))
       }
     }
     table.getxattr = { request, node, name, size in
@@ -25,7 +26,7 @@ extension OperationTable {
     }
     table.listxattr = { request, node, size in
       Answer.call(request) { (operations) throws(Errno) in
-        try operations.extendedAttributeNames(of: NodeID(node))
+        try operations.extendedAttributeNames(of: NodeID(node), for: Caller(of: request))
       } reply: { names in
         Answer.sized(request, names, capacity: size)
       }

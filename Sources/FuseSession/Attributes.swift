@@ -20,6 +20,11 @@ public struct Attributes: Sendable {
   public var changeTime: timespec
   /// Nil where the file system does not keep it.
   public var birthTime: timespec?
+  /// The kernel is to ask again before every write to the file.
+  public var mustBeAskedAgain = false
+
+  /// Seconds.
+  var validity: Double { mustBeAskedAgain ? 0 : Validity.unlimited }
 
   public init(
     inode: UInt64, mode: UInt32, linkCount: UInt32, userID: UInt32, groupID: UInt32, size: UInt64,
@@ -76,7 +81,7 @@ public struct Entry: Sendable {
     entry.ino = node.rawValue
     entry.generation = generation
     entry.attr = attributes.stat
-    entry.attr_timeout = Validity.unlimited
+    entry.attr_timeout = attributes.validity
     entry.entry_timeout = Validity.unlimited
     return entry
   }

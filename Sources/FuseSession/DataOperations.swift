@@ -33,7 +33,8 @@ extension OperationTable {
       Answer.call(request) { (operations) throws(Errno) in
         try operations.write(
           NodeID(node), UnsafeRawBufferPointer(start: data, count: size),
-          at: UInt64(bitPattern: Int64(offset)), flags: flags)
+          at: UInt64(bitPattern: Int64(offset)), flags: flags,
+          for: Caller(of: request))
       } reply: { count in
         fuse_reply_write(request, count)
       }

@@ -11,8 +11,10 @@ public protocol FileSystemOperations: AnyObject, Sendable {
   /// The kernel gives up `count` of its references.
   func forget(_ node: NodeID, count: UInt64)
 
-  func attributes(of node: NodeID) throws(Errno) -> Attributes
-  func setAttributes(of node: NodeID, to request: AttributeRequest) throws(Errno) -> Attributes
+  /// `beforeWrite`: the kernel asks because somebody is about to write into its cache, and an error becomes theirs.
+  func attributes(of node: NodeID, beforeWrite: Bool) throws(Errno) -> Attributes
+  func setAttributes(of node: NodeID, to request: AttributeRequest, for caller: Caller)
+    throws(Errno) -> Attributes
   func statistics() throws(Errno) -> FileSystemStatistics
 
   /// `mode` has the type and, without the umask applied, the permissions.
@@ -43,7 +45,8 @@ public protocol FileSystemOperations: AnyObject, Sendable {
     throws(Errno)
     -> Int
   func write(
-    _ node: NodeID, _ bytes: UnsafeRawBufferPointer, at offset: UInt64, flags: WriteFlags
+    _ node: NodeID, _ bytes: UnsafeRawBufferPointer, at offset: UInt64, flags: WriteFlags,
+    for caller: Caller
   ) throws(Errno) -> Int
   func synchronize(_ node: NodeID, dataOnly: Bool) throws(Errno)
   func synchronizeDirectory(_ node: NodeID) throws(Errno)
@@ -69,7 +72,7 @@ public protocol FileSystemOperations: AnyObject, Sendable {
     for caller: Caller
   ) throws(Errno)
   /// The names, each ended by a NUL.
-  func extendedAttributeNames(of node: NodeID) throws(Errno) -> [UInt8]
+  func extendedAttributeNames(of node: NodeID, for caller: Caller) throws(Errno) -> [UInt8]
   func removeExtendedAttribute(_ name: UnsafePointer<CChar>, of node: NodeID) throws(Errno)
 
   /// Answers an ioctl that the kernel passes on. ENOTTY for an unknown one.

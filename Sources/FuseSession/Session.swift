@@ -124,6 +124,13 @@ public final class Session: @unchecked Sendable {
     sigaction(wakeSignal, &action, nil)
   }
 
+  /// For an operation under way: the kernel forgets what it knows of the node's attributes, and asks again. Takes no lock that
+  /// a request might hold.
+  public static func invalidateAttributes(of node: NodeID) {
+    guard let session = Worker.current?.session else { return }
+    _ = fuse_lowlevel_notify_inval_inode(session.handle, node.rawValue, -1, 0)
+  }
+
   var agreedCapabilities: UInt32 { agreed.load(ordering: .relaxed) }
 
   func negotiate(_ connection: UnsafeMutablePointer<fuse_conn_info>) {
@@ -140,7 +147,9 @@ public final class Session: @unchecked Sendable {
     switch worker.header.opcode {
     case .statx:
       do throws(Errno) {
-        Statx.reply(with: try operations.attributes(of: worker.header.node), to: worker)
+        Statx.reply(
+          with: try operations.attributes(
+            of: worker.header.node, beforeWrite: false), to: worker)
       } catch {
         worker.reply(error)
       }

@@ -15,7 +15,7 @@ enum Statx {
   static func reply(with attributes: Attributes, to worker: Worker) {
     withUnsafeTemporaryAllocation(byteCount: replySize, alignment: 8) { bytes in
       bytes.initializeMemory(as: UInt8.self, repeating: 0)
-      bytes.storeBytes(of: UInt64(Validity.unlimited), toByteOffset: 0, as: UInt64.self)
+      bytes.storeBytes(of: UInt64(attributes.validity), toByteOffset: 0, as: UInt64.self)
       let status = UnsafeMutableRawBufferPointer(rebasing: bytes[statusOffset...])
       fill(status, with: attributes)
       worker.reply(UnsafeRawBufferPointer(bytes))

@@ -66,6 +66,11 @@ extension Volume {
     }
   }
 
+  /// Whether there is at least one block for this purpose.
+  func hasRoom(for purpose: Purpose) -> Bool {
+    ext2fs_free_blocks_count(superblock) > floor(for: purpose)
+  }
+
   /// Takes up to `wanted` consecutive blocks, as near behind `goal` as there are some. ENOSPC when there is
   /// none. The caller adds them to the inode's count.
   func allocateBlocks(

@@ -24,6 +24,7 @@ extension Inode {
   ) throws(Ext4Error) {
     try volume.requireWritable()
     try volume.metadata.withLock { () throws(Ext4Error) in
+      try requireAttributesChangeable()
       let changed: Bool
       if strcmp(name, "system.posix_acl_access") == 0 {
         changed = try setAccessACL(value, clearSetGroupID: !keepsSetGroupID(groupID))
@@ -37,44 +38,22 @@ extension Inode {
   public func removeExtendedAttribute(_ name: UnsafePointer<CChar>) throws(Ext4Error) {
     try volume.requireWritable()
     try volume.metadata.withLock { () throws(Ext4Error) in
+      try requireAttributesChangeable()
       if try removeAttribute(named: name) { try noteAttributeChange() }
     }
   }
 
-  /// The full names, each ended by a NUL.
-  public func extendedAttributeNames() throws(Ext4Error) -> [UInt8] {
-    try volume.metadata.withLock { () throws(Ext4Error) in try attributeNames() }
+  /// The full names, each ended by a NUL. Those of the "trusted" namespace are shown to privileged callers only.
+  public func extendedAttributeNames(toPrivileged: Bool) throws(Ext4Error) -> [UInt8] {
+    let names = try volume.metadata.withLock { () throws(Ext4Error) in try attributeNames() }
+    if toPrivileged { return names }
+    let shown = names.split(separator: 0).filter { !$0.starts(with: "trusted.".utf8) }
+    return shown.flatMap { $0 + [0] }
   }
 
   private func noteAttributeChange() throws(Ext4Error) {
     foldWriteTime()
     changeTime = .now
     try store()
-  }
-}
-
-extension Inode {
-  /// Flags that chattr(1) may change here (EXT4_FL_USER_MODIFIABLE, less those that need the file to be rewritten).
-  public static let changeableFlags: InodeFlags = [
-    .synchronous, .immutable, .appendOnly, .noDump, .noAccessTime, .synchronousDirectory,
-    .topDirectory, .noTail, .inheritProject, InodeFlags(rawValue: 0x0000_0001 | 0x0000_0002),
-  ]
-
-  /// Replaces the changeable flags, and keeps the others. EOPNOTSUPP where one of those would change.
-  public func setFlags(_ new: InodeFlags) throws(Ext4Error) {
-    try volume.requireWritable()
-    try volume.metadata.withLock { () throws(Ext4Error) in
-      let visible = InodeFlags(rawValue: 0x705B_DFFF)  // EXT4_FL_USER_VISIBLE
-      let fixed = visible.subtracting(Self.changeableFlags)
-      guard new.intersection(fixed) == flags.intersection(fixed) else {
-        throw .errno(.notSupported)
-      }
-      let mask: InodeFlags =
-        isDirectory
-        ? Self.changeableFlags : Self.changeableFlags.intersection(.regularFileMask)
-      flags = flags.subtracting(Self.changeableFlags).union(new.intersection(mask))
-      changeTime = .now
-      try store()
-    }
   }
 }

@@ -116,6 +116,7 @@ extension Inode {
         }
         DirectoryChecksum(of: self).setIndex(buffer.data, used: node.usedLength)
       }
+      buffer.verifiedAs = .directoryIndex
       volume.cache.markDirty(buffer)
     case .inode:
       try store()

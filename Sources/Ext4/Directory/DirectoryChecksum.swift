@@ -66,7 +66,7 @@ struct DirectoryChecksum {
   }
 
   private static func crc(_ start: UInt32, _ bytes: UnsafeRawBufferPointer) -> UInt32 {
-    ext2fs_crc32c_le(
+    cext2fs_crc32c(
       start, bytes.assumingMemoryBound(to: UInt8.self).baseAddress, bytes.count)
   }
 }

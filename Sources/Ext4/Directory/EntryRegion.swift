@@ -63,9 +63,13 @@ struct EntryRegion {
   var records: Cursor { Cursor(self) }
 
   func find(_ name: FileName) throws(Ext4Error) -> Match? {
+    let last = name.bytes.last
     var records = records
     while let record = try records.next() {
-      if record.nameLength == name.bytes.count, record.isUsed, name.matches(record.name) {
+      // Names that lie together mostly begin alike: their ends tell them apart without a call.
+      if record.nameLength == name.bytes.count, record.name.last == last, record.isUsed,
+        name.matches(record.name)
+      {
         return Match(offset: records.offset, previous: records.previous)
       }
     }

@@ -54,7 +54,6 @@ extension Inode {
     flags.insert(.indexed)
     directoryHints.indexIsDamaged = false
     try didChange(.index(buffer))
-    buffer.verifiedAs = .directoryIndex
     try store()
     return true
   }
@@ -73,7 +72,7 @@ extension Inode {
       let parent = path.steps[level - 1]
       try parent.node.insert(start, block, at: parent.index + 1, in: self)
       step.node.count = half
-      try sign(sibling, step.node, parent.node)
+      for node in [sibling, step.node, parent.node] { try didChange(.index(node.buffer)) }
     } else {
       guard tree.depth < HashTree.depthLimit(in: self) else { throw .errno(.noSpace) }
       let (block, buffer) = try appendDirectoryBlock()
@@ -81,14 +80,7 @@ extension Inode {
       tree.root.count = 1
       tree.root.setBlock(0, block)
       tree.setDepth(tree.depth + 1)
-      try sign(below, tree.root)
-    }
-  }
-
-  private func sign(_ nodes: IndexNode...) throws(Ext4Error) {
-    for node in nodes {
-      try didChange(.index(node.buffer))
-      node.buffer.verifiedAs = .directoryIndex
+      for node in [below, tree.root] { try didChange(.index(node.buffer)) }
     }
   }
 
@@ -143,7 +135,7 @@ extension Inode {
     fill(leaf.region, with: items[..<middle], of: copy)
     try didChange(.leaf(buffer))
     try didChange(leaf.holder)
-    try sign(path.lowest.node)
+    try didChange(.index(path.lowest.node.buffer))
   }
 
   /// Replaces all records of `region` by `items` of `copy`.

@@ -56,6 +56,7 @@ extension Inode {
   /// block becomes an indexed one if `mayIndex`.
   func insertByScan(_ entry: NewEntry, mayIndex: Bool) throws(Ext4Error) {
     let count = try directoryBlockCount()
+    guard count > 0 else { throw .corrupted(number, what: "a directory has no first block") }
     let length = entry.recordLength
     for number in min(directoryHints.searchStart(for: length), count)..<count {
       guard let block = try anyBlock(number) else {

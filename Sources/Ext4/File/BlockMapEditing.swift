@@ -125,7 +125,7 @@ extension Inode {
   }
 
   /// Whose reserves the file's data may use: root's and those of the user that the superblock names.
-  private var purpose: Volume.Purpose {
+  var purpose: Volume.Purpose {
     let superblock = volume.superblock
     let isPrivileged =
       userID == 0 || userID == UInt32(superblock.pointee.s_def_resuid)

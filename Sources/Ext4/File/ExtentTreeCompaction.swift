@@ -102,6 +102,7 @@ extension Inode {
         try check(
           ext2fs_extent_block_csum_set(volume.fs, number.rawValue, node.header),
           "the checksum of an extent tree's node", number)
+        buffer.verifiedAs = nil
         volume.cache.markDirty(buffer)
         parents.append(.init(child: buffer.block, logical: entries[start].logical))
       }

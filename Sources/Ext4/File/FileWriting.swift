@@ -13,6 +13,8 @@ extension Inode {
     public static let writeback = WriteOptions(rawValue: 1)
     /// The writer may not keep a set-user-id or set-group-id bit.
     public static let clearSetID = WriteOptions(rawValue: 2)
+    /// The writer is in the file's group.
+    public static let inGroup = WriteOptions(rawValue: 4)
   }
 
   /// Writes `buffer` at `offset`, taking blocks as needed, and returns how many bytes found room; ENOSPC when none

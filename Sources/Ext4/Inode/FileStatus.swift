@@ -22,6 +22,7 @@ public struct FileStatus: Sendable {
   public var changeTime: Timestamp
   public var birthTime: Timestamp?
   public var flags: InodeFlags
+  public var projectID: UInt32
 }
 
 extension Inode {
@@ -38,7 +39,7 @@ extension Inode {
       userID: userID, groupID: groupID, size: size, sectorCount: sectorCount,
       device: isDevice ? deviceNumber : 0, blockSize: UInt32(volume.blockSize),
       accessTime: accessTime, modificationTime: modificationTime, changeTime: changeTime,
-      birthTime: birthTime, flags: flags)
+      birthTime: birthTime, flags: flags, projectID: projectID)
   }
 }
 
@@ -53,8 +54,15 @@ public struct AttributeChange: Sendable {
   public var changeTime: Timestamp?
   /// The caller may not keep set-id bits over a change of size or owner.
   public var clearSetID = false
+  /// The caller is in the file's group.
+  public var callerIsInGroup = false
 
   public init() {}
+
+  fileprivate var privileges: Inode.WriteOptions {
+    guard clearSetID else { return [] }
+    return callerIsInGroup ? [.clearSetID, .inGroup] : .clearSetID
+  }
 }
 
 extension Inode {
@@ -62,9 +70,10 @@ extension Inode {
   /// no regular file.
   public func apply(_ change: AttributeChange) throws(Ext4Error) {
     try volume.requireWritable()
+    try volume.metadata.withLock { () throws(Ext4Error) in try requireChangeable(change) }
     if let newSize = change.size {
       guard isRegularFile else { throw .errno(isDirectory ? .isDirectory : .invalidArgument) }
-      try dropPrivileges(change.clearSetID ? .clearSetID : [])
+      try dropPrivileges(change.privileges)
       try resize(to: newSize)
     }
     try volume.metadata.withLock { () throws(Ext4Error) in
@@ -73,7 +82,7 @@ extension Inode {
       if change.userID != nil || change.groupID != nil {
         if let userID = change.userID { self.userID = userID }
         if let groupID = change.groupID { self.groupID = groupID }
-        if change.clearSetID, change.mode == nil { clearSetIDBits() }
+        if change.clearSetID, change.mode == nil { clearSetIDBits(change.privileges) }
         try removeCapability()
       }
       if let newMode = change.mode {
@@ -96,18 +105,19 @@ extension Inode {
     try volume.metadata.withLock { () throws(Ext4Error) in
       try removeCapability()
       if clears, mode & 0o6000 != 0 {
-        clearSetIDBits()
+        clearSetIDBits(options)
         changeTime = .now
         try store()
       }
     }
   }
 
-  /// Set-group-id without the group's execute bit means mandatory locking, and stays (setattr_should_drop_sgid).
-  private func clearSetIDBits() {
+  /// Set-group-id without the group's execute bit means mandatory locking; members of the group leave it
+  /// (setattr_should_drop_sgid).
+  private func clearSetIDBits(_ options: WriteOptions) {
     guard !isDirectory else { return }
     mode &= ~0o4000
-    if mode & 0o010 != 0 { mode &= ~0o2000 }
+    if mode & 0o010 != 0 || !options.contains(.inGroup) { mode &= ~0o2000 }
   }
 
   /// Metadata lock held.

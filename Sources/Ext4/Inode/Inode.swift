@@ -30,6 +30,8 @@ public final class Inode: @unchecked Sendable {
   let hasInlineData: Atomic<Bool>
   /// Until when, in seconds since 1970, reading leaves the access time alone with `relatime`; 0 when that has to be worked out.
   let accessCurrentUntil = Atomic<Int64>(0)
+  /// The kernel's cached data for this file found no room; whoever writes more must learn of it.
+  let isStarved = Atomic<Bool>(false)
   /// True unless the inode is known to have no `security.capability`, which a write must remove.
   let mayHaveCapability = Atomic<Bool>(true)
 

@@ -98,7 +98,8 @@ extension Volume {
       number.rawValue <= superblock.pointee.s_inodes_count
     else { throw .corrupted(parent.number, what: "a directory entry has a bad inode number") }
     let inode = try inode(number)
-    guard inode.linkCount > 0, inode.fileType != nil else {
+    guard inode.linkCount > 0, inode.fileType != nil, !inode.flags.contains(.attributeValue)
+    else {
       throw .corrupted(parent.number, what: "a directory entry refers to a deleted inode")
     }
     return inode

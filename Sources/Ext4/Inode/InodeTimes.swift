@@ -33,7 +33,7 @@ extension Inode {
   }
 
   /// True when the 32-bit `field` lies within what `i_extra_isize` says is used (EXT4_FITS_IN_INODE).
-  private func hasRoom(for field: KeyPath<ext2_inode_large, UInt32>) -> Bool {
+  func hasRoom(for field: KeyPath<ext2_inode_large, UInt32>) -> Bool {
     let goodOldSize = MemoryLayout<ext2_inode>.size
     guard volume.inodeSize > goodOldSize,
       let offset = MemoryLayout<ext2_inode_large>.offset(of: field)

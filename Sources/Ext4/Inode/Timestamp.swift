@@ -34,9 +34,9 @@ public struct Timestamp: Hashable, Sendable {
   }
 
   private func clamped(to range: ClosedRange<Int64>) -> Timestamp {
-    if range.contains(seconds) { return self }
-    return Timestamp(
-      seconds: seconds < range.lowerBound ? range.lowerBound : range.upperBound, nanoseconds: 0)
+    if seconds <= range.lowerBound { return Timestamp(seconds: range.lowerBound, nanoseconds: 0) }
+    if seconds >= range.upperBound { return Timestamp(seconds: range.upperBound, nanoseconds: 0) }
+    return self
   }
 
   public static var now: Timestamp {

@@ -52,6 +52,7 @@ extension Volume {
       }
       guard inode.linkCount < Inode.maximumLinkCount else { throw .errno(.tooManyLinks) }
       guard inode.linkCount > 0 else { throw .errno(.noSuchFileOrDirectory) }
+      try inode.requireLinkable()
       try requireNewName(name, in: directory)
       try directory.insertEntry(name, inode.number, type: type)
       inode.linkCount += 1
@@ -68,6 +69,7 @@ extension Volume {
     try requireWritable()
     try metadata.withLock { () throws(Ext4Error) in
       let inode = try target(of: name, in: directory)
+      try directory.requireRemovable(inode)
       guard !inode.isDirectory else { throw .errno(.isDirectory) }
       try directory.removeEntry(name)
       try directory.touch()
@@ -80,6 +82,7 @@ extension Volume {
     try requireWritable()
     try metadata.withLock { () throws(Ext4Error) in
       let inode = try target(of: name, in: directory)
+      try directory.requireRemovable(inode)
       guard inode.isDirectory else { throw .errno(.notDirectory) }
       guard try inode.isEmptyDirectory() else { throw .errno(.directoryNotEmpty) }
       try directory.removeEntry(name)

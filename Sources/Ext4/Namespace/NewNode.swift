@@ -118,6 +118,7 @@ extension Volume {
     guard directory.isDirectory else { throw .errno(.notDirectory) }
     guard directory.linkCount > 0 else { throw .errno(.noSuchFileOrDirectory) }
     guard try directory.lookup(name) == nil else { throw .errno(.fileExists) }
+    try directory.requireInsertable()
   }
 
   /// EMLINK where another ".." would exceed what the link count can say. Metadata lock held.

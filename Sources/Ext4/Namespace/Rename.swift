@@ -33,21 +33,25 @@ extension Volume {
       let old = Place(directory: oldDirectory, name: oldName)
       let new = Place(directory: newDirectory, name: newName)
       let moved = try target(of: oldName, in: oldDirectory)
+      try oldDirectory.requireRemovable(moved)
       guard newDirectory.isDirectory else { throw .errno(.notDirectory) }
       guard newDirectory.linkCount > 0 else { throw .errno(.noSuchFileOrDirectory) }
       let entry = try newDirectory.lookup(newName)
       if flags.contains(.exchange) {
         guard let entry else { throw .errno(.noSuchFileOrDirectory) }
         let other = try inode(entry.inode, namedIn: newDirectory)
+        try newDirectory.requireRemovable(other)
         return try exchange(moved, at: old, with: other, at: new)
       }
       guard let entry else {
+        try newDirectory.requireInsertable()
         return try move(moved, from: old, to: new, flags: flags, userID, groupID)
       }
       guard !flags.contains(.noReplace) else { throw .errno(.fileExists) }
       let replaced = try inode(entry.inode, namedIn: newDirectory)
       // Two names of one file: nothing to do (rename(2)).
       if replaced === moved { return }
+      try newDirectory.requireRemovable(replaced)
       try requireReplaceable(replaced, by: moved)
       try move(
         moved, from: old, to: new, replacing: replaced, flags: flags, userID, groupID)

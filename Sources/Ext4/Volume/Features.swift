@@ -85,21 +85,22 @@ public struct Features: Sendable {
   /// The names of the features that keep this file system from being mounted, as mke2fs(8) spells them.
   func unsupported(forWriting: Bool) -> [String] {
     let supported = forWriting ? Incompatible.supported : .supportedReadOnly
-    var names = Self.names(of: incompatible.subtracting(supported), in: Incompatible.names)
+    var names = Self.names(
+      of: incompatible.subtracting(supported), in: Incompatible.names, kind: "I")
     if forWriting {
       names += Self.names(
-        of: readOnlyCompatible.subtracting(.supported), in: ReadOnlyCompatible.names)
+        of: readOnlyCompatible.subtracting(.supported), in: ReadOnlyCompatible.names, kind: "R")
     }
     return names
   }
 
   private static func names<Flags: OptionSet>(
-    of set: Flags, in table: [(Flags, String)]
+    of set: Flags, in table: [(Flags, String)], kind: String
   ) -> [String] where Flags.RawValue == UInt32 {
     (0..<32).compactMap { bit -> String? in
       let value: UInt32 = 1 << UInt32(bit)
       guard set.rawValue & value != 0 else { return nil }
-      return table.first { $0.0.rawValue == value }?.1 ?? "FEATURE_0x" + String(value, radix: 16)
+      return table.first { $0.0.rawValue == value }?.1 ?? "FEATURE_\(kind)\(bit)"
     }
   }
 }

@@ -171,7 +171,7 @@ final class Ext4Operations: FileSystemOperations {
             buffer.add(entry.name, presentation.entry(status), next: entry.next)
           } else {
             buffer.add(
-              entry.name, inode: entry.inode.nodeID.rawValue,
+              entry.name, inode: UInt64(entry.inode.rawValue),
               mode: UInt32(entry.type?.modeBits ?? 0), next: entry.next)
           }
           return true
@@ -187,17 +187,25 @@ final class Ext4Operations: FileSystemOperations {
 
   // MARK: Attributes
 
-  func attributes(of node: NodeID) throws(Errno) -> Attributes {
+  func attributes(of node: NodeID, beforeWrite: Bool) throws(Errno) -> Attributes {
     try attempt { () throws(Ext4Error) in
-      presentation.attributes(try inode(node).status())
+      let inode = try inode(node)
+      if beforeWrite { try inode.admitWriter() }
+      var attributes = presentation.attributes(inode.status())
+      attributes.mustBeAskedAgain = inode.admitsWritersOnRequest
+      return attributes
     }
   }
 
-  func setAttributes(of node: NodeID, to request: AttributeRequest) throws(Errno) -> Attributes {
+  func setAttributes(
+    of node: NodeID, to request: AttributeRequest, for caller: Caller
+  ) throws(Errno) -> Attributes {
     guard presentation.permits(request) else { throw .notPermitted }
     return try attempt { () throws(Ext4Error) in
       let inode = try inode(node)
-      try inode.apply(AttributeChange(presentation.stripped(request)))
+      var change = AttributeChange(presentation.stripped(request))
+      if change.clearSetID { change.callerIsInGroup = caller.isMember(of: inode.status().groupID) }
+      try inode.apply(change)
       if synchronous { try volume.synchronize() }
       return presentation.attributes(inode.status())
     }
@@ -229,8 +237,10 @@ final class Ext4Operations: FileSystemOperations {
     }
   }
 
-  func extendedAttributeNames(of node: NodeID) throws(Errno) -> [UInt8] {
-    try attempt { () throws(Ext4Error) in try inode(node).extendedAttributeNames() }
+  func extendedAttributeNames(of node: NodeID, for caller: Caller) throws(Errno) -> [UInt8] {
+    try attempt { () throws(Ext4Error) in
+      try inode(node).extendedAttributeNames(toPrivileged: caller.userID == 0)
+    }
   }
 
   func removeExtendedAttribute(_ name: UnsafePointer<CChar>, of node: NodeID) throws(Errno) {
@@ -263,16 +273,43 @@ final class Ext4Operations: FileSystemOperations {
   }
 
   func write(
-    _ node: NodeID, _ bytes: UnsafeRawBufferPointer, at offset: UInt64, flags: WriteFlags
+    _ node: NodeID, _ bytes: UnsafeRawBufferPointer, at offset: UInt64, flags: WriteFlags,
+    for caller: Caller
   ) throws(Errno) -> Int {
     try attempt { () throws(Ext4Error) in
+      let inode = try inode(node)
       var options: Inode.WriteOptions = []
       if flags.contains(.fromCache) { options.insert(.writeback) }
-      if flags.contains(.clearsSetID) { options.insert(.clearSetID) }
-      let count = try inode(node).write(bytes, at: offset, options: options)
+      if flags.contains(.clearsSetID) { options.formUnion(setIDOptions(for: caller, inode)) }
+      let count: Int
+      do throws(Ext4Error) {
+        count = try inode.write(bytes, at: offset, options: options)
+      } catch {
+        if error.errno == .noSpace, flags.contains(.fromCache) {
+          inode.noteStarvation()
+          Session.invalidateAttributes(of: node)
+        }
+        throw error
+      }
+      forgetMode(of: node, after: options)
       if synchronous { try volume.synchronize() }
       return count
     }
+  }
+
+  /// What the kernel knows of the mode is no longer true when set-id bits have gone.
+  private func forgetMode(of node: NodeID, after options: Inode.WriteOptions) {
+    if options.contains(.clearSetID) { Session.invalidateAttributes(of: node) }
+  }
+
+  private func setIDOptions(for caller: Caller, _ inode: Inode) -> Inode.WriteOptions {
+    caller.isMember(of: inode.status().groupID) ? [.clearSetID, .inGroup] : .clearSetID
+  }
+
+  /// The kernel says with writes whether set-id bits must go, but not with fallocate and copy_file_range: there, those of
+  /// anybody but root do it.
+  private func dataChangeOptions(for caller: Caller, _ inode: Inode) -> Inode.WriteOptions {
+    caller.userID == 0 ? [] : setIDOptions(for: caller, inode)
   }
 
   func synchronize(_ node: NodeID, dataOnly: Bool) throws(Errno) {
@@ -295,8 +332,10 @@ final class Ext4Operations: FileSystemOperations {
   ) throws(Errno) {
     guard let operation = Inode.RangeOperation(fallocateMode: mode) else { throw .notSupported }
     try attempt { () throws(Ext4Error) in
-      try inode(node).change(
-        operation, at: offset, length: length, options: caller.writeOptions)
+      let inode = try inode(node)
+      let options = dataChangeOptions(for: caller, inode)
+      try inode.change(operation, at: offset, length: length, options: options)
+      forgetMode(of: node, after: options)
       if synchronous { try volume.synchronize() }
     }
   }
@@ -307,9 +346,12 @@ final class Ext4Operations: FileSystemOperations {
     for caller: Caller
   ) throws(Errno) -> Int {
     try attempt { () throws(Ext4Error) in
+      let targetInode = try inode(target)
+      let options = dataChangeOptions(for: caller, targetInode)
       let count = try volume.copyRange(
-        from: try inode(source), at: sourceOffset, to: try inode(target), at: targetOffset,
-        length: length, options: caller.writeOptions)
+        from: try inode(source), at: sourceOffset, to: targetInode, at: targetOffset,
+        length: length, options: options)
+      forgetMode(of: target, after: options)
       if synchronous { try volume.synchronize() }
       return count
     }

@@ -1,36 +1,76 @@
 import Ext4
 import SystemPackage
 
-/// The ioctls behind lsattr(1) and chattr(1): FS_IOC_GETFLAGS and FS_IOC_SETFLAGS (include/uapi/linux/fs.h).
+/// The ioctls behind lsattr(1) and chattr(1) (include/uapi/linux/fs.h). Before it sets flags in either form, the kernel asks for
+/// the old ones as `struct fsxattr`.
 struct FlagControl {
   private enum Command: UInt32 {
     case getFlags = 0x8008_6601
     case setFlags = 0x4008_6602
+    case getExtended = 0x801C_581F
+    case setExtended = 0x401C_5820
   }
+
+  /// `struct fsxattr`: xflags, extsize, nextents, projid, cowextsize (all u32), 8 bytes of padding.
+  private static let extendedSize = 28
+  private static let projectOffset = 12
+
+  /// FS_XFLAG_* and what they are in an inode.
+  private static let extendedFlags: [(extended: UInt32, flag: InodeFlags)] = [
+    (0x0000_0008, .immutable), (0x0000_0010, .appendOnly), (0x0000_0020, .synchronous),
+    (0x0000_0040, .noAccessTime), (0x0000_0080, .noDump), (0x0000_0200, .inheritProject),
+  ]
 
   private let command: Command
   private let input: UnsafeRawBufferPointer
 
-  /// Throws ENOTTY for a command that is neither.
+  /// Throws ENOTTY for any other command.
   init(
     command: UInt32, input: UnsafeRawBufferPointer, outputCapacity: Int
   ) throws(Ext4Error) {
     guard let command = Command(rawValue: command) else { throw .errno(.inappropriateIOCTL) }
-    switch command {
-    case .getFlags: guard outputCapacity >= 4 else { throw .errno(.invalidArgument) }
-    case .setFlags: guard input.count >= 4 else { throw .errno(.invalidArgument) }
-    }
+    let isComplete =
+      switch command {
+      case .getFlags: outputCapacity >= 4
+      case .setFlags: input.count >= 4
+      case .getExtended: outputCapacity >= Self.extendedSize
+      case .setExtended: input.count >= Self.extendedSize
+      }
+    guard isComplete else { throw .errno(.invalidArgument) }
     self.command = command
     self.input = input
   }
 
-  /// Returns what the caller reads. The flags are an `int`, whatever the command's number says of its size.
+  /// Returns what the caller reads. Plain flags are an `int`, whatever the command's number says of its size.
   func carryOut(on inode: Inode) throws(Ext4Error) -> [UInt8] {
+    let status = inode.status()
     switch command {
     case .getFlags:
-      return withUnsafeBytes(of: inode.status().flags.rawValue) { Array($0) }
+      return withUnsafeBytes(of: status.flags.intersection(.visible).rawValue) { Array($0) }
     case .setFlags:
-      try inode.setFlags(InodeFlags(rawValue: input.loadUnaligned(as: UInt32.self)))
+      try inode.setFlags(
+        InodeFlags(rawValue: input.loadUnaligned(as: UInt32.self)), projectID: nil)
+      return []
+    case .getExtended:
+      var reply = [UInt8](repeating: 0, count: Self.extendedSize)
+      let flags = Self.extendedFlags.reduce(UInt32(0)) {
+        status.flags.contains($1.flag) ? $0 | $1.extended : $0
+      }
+      reply.withUnsafeMutableBytes {
+        $0.storeBytes(of: flags, as: UInt32.self)
+        $0.storeBytes(
+          of: status.projectID, toByteOffset: Self.projectOffset, as: UInt32.self)
+      }
+      return reply
+    case .setExtended:
+      let wanted = input.loadUnaligned(as: UInt32.self)
+      var flags = status.flags.intersection(.visible)
+      for (extended, flag) in Self.extendedFlags {
+        if wanted & extended != 0 { flags.insert(flag) } else { flags.remove(flag) }
+      }
+      try inode.setFlags(
+        flags,
+        projectID: input.loadUnaligned(fromByteOffset: Self.projectOffset, as: UInt32.self))
       return []
     }
   }

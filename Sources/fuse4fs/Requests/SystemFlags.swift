@@ -1,5 +1,4 @@
 import Ext4
-import FuseSession
 
 // Flags of system calls that Swift does not import, or that the file system has its own terms for.
 
@@ -35,10 +34,4 @@ extension Inode.RangeOperation {
     default: return nil
     }
   }
-}
-
-extension Caller {
-  /// What a change to a file's data by this caller does besides. The kernel says with writes whether set-id bits must go, but
-  /// not with fallocate and copy_file_range: there, those of anybody but root do it.
-  var writeOptions: Inode.WriteOptions { userID == 0 ? [] : .clearSetID }
 }

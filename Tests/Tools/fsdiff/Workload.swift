@@ -259,9 +259,9 @@ struct Workload {
     switch random.number(0..<10) {
     case 0, 1: return .now
     case 2, 3: return .unchanged
-    case 4: seconds = -random.number(0..<1 << 31)
+    case 4: seconds = -random.number(0..<(1 << 31) - 1)
     case 5: seconds = random.number((1 << 31)..<(1 << 33))
-    case 6: seconds = random.pick([-1 << 31, -1, 0, (1 << 31) - 1, 1 << 31, -1 << 40])
+    case 6: seconds = random.pick([1 - (1 << 31), -1, 0, (1 << 31) - 1, 1 << 31])
     default: seconds = random.number(0..<1_500_000_000)
     }
     return Operation.Time(seconds: seconds, nanoseconds: random.number(0..<1_000_000_000))

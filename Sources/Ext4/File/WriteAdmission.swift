@@ -1,0 +1,30 @@
+import CExt2FS
+import Synchronization
+import SystemPackage
+
+// The kernel takes writes into its cache without asking, and learns only later that the file system is full. A file that this
+// has happened to is remembered, and its writers are told before they write more.
+extension Inode {
+  /// Data from the kernel's cache found no room.
+  public func noteStarvation() {
+    isStarved.store(true, ordering: .releasing)
+  }
+
+  /// Whether writers must ask first.
+  public var admitsWritersOnRequest: Bool {
+    isStarved.load(ordering: .acquiring) || isImmutable
+  }
+
+  private var isImmutable: Bool { volume.metadata.withLock { flags.contains(.immutable) } }
+
+  /// Throws what a writer must be told: ENOSPC for as long as there is no room for the file's data, EPERM for
+  /// an immutable file.
+  public func admitWriter() throws(Ext4Error) {
+    guard !isImmutable else { throw .errno(.notPermitted) }
+    guard isStarved.load(ordering: .acquiring) else { return }
+    try volume.metadata.withLock { () throws(Ext4Error) in
+      guard volume.hasRoom(for: purpose) else { throw .errno(.noSpace) }
+    }
+    isStarved.store(false, ordering: .releasing)
+  }
+}

@@ -1,0 +1,44 @@
+import SystemPackage
+
+extension InodeFlags {
+  /// What lsattr(1) sees (EXT4_FL_USER_VISIBLE).
+  public static let visible = InodeFlags(rawValue: 0x705B_DFFF)
+
+  /// What chattr(1) may change here (EXT4_FL_USER_MODIFIABLE, less those that need the file to be rewritten).
+  static let changeable: InodeFlags = [
+    .synchronous, .immutable, .appendOnly, .noDump, .noAccessTime, .synchronousDirectory,
+    .topDirectory, .noTail, .inheritProject, InodeFlags(rawValue: 0x0000_0001 | 0x0000_0002),
+  ]
+}
+
+extension Inode {
+  /// Replaces the changeable flags, keeping the others, and the project. EOPNOTSUPP where one of the others would change, a flag
+  /// does not befit the file's type, or the file system knows no projects.
+  public func setFlags(_ new: InodeFlags, projectID: UInt32?) throws(Ext4Error) {
+    try volume.requireWritable()
+    try volume.metadata.withLock { () throws(Ext4Error) in
+      let fixed = InodeFlags.visible.subtracting(.changeable)
+      guard new.intersection(fixed) == flags.intersection(fixed) else {
+        throw .errno(.notSupported)
+      }
+      let changeable = new.intersection(.changeable)
+      guard isDirectory || changeable.isSubset(of: .regularFileMask) else {
+        throw .errno(.notSupported)
+      }
+      if let projectID, projectID != self.projectID {
+        guard volume.features.readOnlyCompatible.contains(.project), hasProjectID else {
+          throw .errno(.notSupported)
+        }
+        raw.pointee.i_projid = projectID
+      }
+      flags = flags.subtracting(.changeable).union(changeable)
+      changeTime = .now
+      try store()
+    }
+  }
+
+  /// 0 where the inode has no room for it. Metadata lock held.
+  var projectID: UInt32 { hasProjectID ? raw.pointee.i_projid : 0 }
+
+  private var hasProjectID: Bool { hasRoom(for: \.i_projid) }
+}
