@@ -11,6 +11,8 @@ final class ScriptedFileSystem: FileSystemOperations {
     let bytes: [UInt8]
     let offset: UInt64
     let flags: WriteFlags
+    let userID: UInt32
+    let groupID: UInt32
   }
 
   struct Forgotten: Hashable {
@@ -31,6 +33,7 @@ final class ScriptedFileSystem: FileSystemOperations {
     }
 
     var forgotten: [Forgotten] = []
+    var questionsBeforeWrites = 0
     var changes: [AttributeRequest] = []
     var writes: [Write] = []
   }
@@ -56,19 +59,25 @@ final class ScriptedFileSystem: FileSystemOperations {
     read { $0.forgotten.append(Forgotten(node: node, count: count)) }
   }
 
-  func attributes(of node: NodeID) throws(Errno) -> Attributes {
-    try read { $0.attributes }.get()
+  func attributes(of node: NodeID, beforeWrite: Bool) throws(Errno) -> Attributes {
+    read { $0.questionsBeforeWrites += beforeWrite ? 1 : 0 }
+    return try read { $0.attributes }.get()
   }
 
-  func setAttributes(of node: NodeID, to request: AttributeRequest) throws(Errno) -> Attributes {
+  func setAttributes(
+    of node: NodeID, to request: AttributeRequest, for caller: Caller
+  ) throws(Errno) -> Attributes {
     read { $0.changes.append(request) }
-    return try attributes(of: node)
+    return try attributes(of: node, beforeWrite: false)
   }
 
   func write(
-    _ node: NodeID, _ bytes: UnsafeRawBufferPointer, at offset: UInt64, flags: WriteFlags
+    _ node: NodeID, _ bytes: UnsafeRawBufferPointer, at offset: UInt64, flags: WriteFlags,
+    for caller: Caller
   ) throws(Errno) -> Int {
-    let write = Write(node: node, bytes: Array(bytes), offset: offset, flags: flags)
+    let write = Write(
+      node: node, bytes: Array(bytes), offset: offset, flags: flags, userID: caller.userID,
+      groupID: caller.groupID)
     read { $0.writes.append(write) }
     return bytes.count
   }
@@ -162,7 +171,9 @@ final class ScriptedFileSystem: FileSystemOperations {
     for caller: Caller
   ) throws(Errno) { throw .noFunction }
 
-  func extendedAttributeNames(of node: NodeID) throws(Errno) -> [UInt8] { throw .noFunction }
+  func extendedAttributeNames(of node: NodeID, for caller: Caller) throws(Errno) -> [UInt8] {
+    throw .noFunction
+  }
 
   func removeExtendedAttribute(
     _ name: UnsafePointer<CChar>, of node: NodeID

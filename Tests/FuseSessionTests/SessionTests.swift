@@ -126,6 +126,38 @@ import Testing
 
   // MARK: Attributes
 
+  /// Those that must be asked for again are not to be remembered, whichever way they are told.
+  @Test(arguments: [false, true])
+  func attributesAreRememberedUnlessToldOtherwise(mustBeAskedAgain: Bool) throws {
+    let kernel = try initialized()
+    var file = entry(5)
+    file.attributes.mustBeAskedAgain = mustBeAskedAgain
+    kernel.files.script.withLock { [file] script in
+      script.attributes = .success(file.attributes)
+      script.entries["name"] = file
+    }
+    let valid = mustBeAskedAgain ? 0 : unlimited
+    let status = try kernel.ask(FUSE_GETATTR.rawValue, node: 5, bytes(of: fuse_getattr_in()))
+    #expect(load(fuse_attr_out.self, status.payload).attr_valid == valid)
+    let statx = try kernel.ask(52, node: 5, [UInt8](repeating: 0, count: 24))
+    #expect(load(UInt64.self, statx.payload) == valid)
+    let found = try kernel.ask(FUSE_LOOKUP.rawValue, Array("name".utf8) + [0])
+    let out = load(fuse_entry_out.self, found.payload)
+    #expect(out.attr_valid == valid && out.entry_valid == unlimited)
+  }
+
+  @Test func aQuestionWithAHandleComesBeforeAWrite() throws {
+    let kernel = try initialized()
+    kernel.files.script.withLock { $0.attributes = .success(.sample(inode: 5)) }
+    var request = fuse_getattr_in()
+    for (flags, expected) in [(0, 0), (UInt32(FUSE_GETATTR_FH), 1), (0, 1)] {
+      request.getattr_flags = flags
+      let reply = try kernel.ask(FUSE_GETATTR.rawValue, node: 5, bytes(of: request))
+      #expect(load(fuse_attr_out.self, reply.payload).attr.ino == 5)
+      #expect(kernel.files.script.withLock { $0.questionsBeforeWrites } == expected)
+    }
+  }
+
   @Test func changesOfAttributes() throws {
     let kernel = try initialized()
     kernel.files.script.withLock { $0.attributes = .success(.sample(inode: 5)) }
@@ -211,6 +243,7 @@ import Testing
       let write = try #require(kernel.files.script.withLock { $0.writes.popLast() })
       #expect(write.flags == WriteFlags(rawValue: UInt32(flags)))
       #expect(write.node == NodeID(5) && write.offset == 1 << 41 && write.bytes == data)
+      #expect(write.userID == 1000 && write.groupID == 100)
     }
   }
 
