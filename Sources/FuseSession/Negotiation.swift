@@ -31,7 +31,7 @@ enum Negotiation {
       connection.pointee.max_write, UInt32(Worker.maximumTransfer))
     connection.pointee.max_background = 64
     connection.pointee.congestion_threshold = 48
-    connection.pointee.time_gran = 1
+    connection.pointee.time_gran = options.timeGranularity
   }
 
   /// Adds to libfuse's reply what that libfuse does not know. `reply` is the payload, `struct fuse_init_out`.

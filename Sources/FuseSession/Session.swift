@@ -13,6 +13,8 @@ public final class Session: @unchecked Sendable {
     public var workerCount = 4
     /// The kernel is to enforce ACLs.
     public var accessControlLists = true
+    /// What the file system can tell times apart by, in nanoseconds: 1 to 1,000,000,000.
+    public var timeGranularity: UInt32 = 1
     /// libfuse prints every request.
     public var debug = false
 

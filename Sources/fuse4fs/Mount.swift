@@ -31,6 +31,7 @@ final class Mount: Sendable {
     // A kernel that enforces ACLs enforces modes as well, which `fakeroot` is to be free of.
     sessionOptions.accessControlLists = (options.acl ?? true) && !options.fakeroot
     sessionOptions.debug = options.debug
+    sessionOptions.timeGranularity = volume.timeGranularity
     sessionOptions.workerCount = options.singleThread ? 1 : Self.workerCount
     do throws(Session.Failure) {
       session = try Session(

@@ -89,6 +89,11 @@ public final class Volume: @unchecked Sendable {
       }()
   }
 
+  /// What inodes can tell times apart by, in nanoseconds: those of 128 bytes have room for seconds only.
+  public var timeGranularity: UInt32 {
+    inodeSize > MemoryLayout<ext2_inode>.size ? 1 : 1_000_000_000
+  }
+
   /// log2(`blockSize`).
   var blockShift: UInt64 { UInt64(blockSize.trailingZeroBitCount) }
 

@@ -221,7 +221,7 @@ final class Ext4Operations: FileSystemOperations {
     return try attempt { () throws(Ext4Error) in
       let inode = try inode(node)
       var change = AttributeChange(presentation.stripped(request))
-      if change.clearSetID { change.callerIsInGroup = caller.isMember(of: inode.status().groupID) }
+      if change.clearSetID { change.callerIsInGroup = keepsSetGroupID(caller, inode) }
       try inode.apply(change)
       if synchronous { try volume.synchronize() }
       return attributes(inode)
@@ -321,7 +321,12 @@ final class Ext4Operations: FileSystemOperations {
   }
 
   private func setIDOptions(for caller: Caller, _ inode: Inode) -> Inode.WriteOptions {
-    caller.isMember(of: inode.status().groupID) ? [.clearSetID, .inGroup] : .clearSetID
+    keepsSetGroupID(caller, inode) ? [.clearSetID, .inGroup] : .clearSetID
+  }
+
+  /// Root, and members of the file's group.
+  private func keepsSetGroupID(_ caller: Caller, _ inode: Inode) -> Bool {
+    caller.userID == 0 || caller.isMember(of: inode.status().groupID)
   }
 
   /// The kernel says with writes whether set-id bits must go, but not with fallocate and copy_file_range: there, those of
