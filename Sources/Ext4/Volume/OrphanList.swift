@@ -36,6 +36,11 @@ struct OrphanList {
   }
 }
 
+extension Volume {
+  /// Whether files without names still hold space.
+  public var hasOrphans: Bool { metadata.withLock { orphans.count > 0 } }
+}
+
 // Metadata lock held, for all of this.
 extension Volume {
   /// Puts an inode without names on the list, so that a crash does not leak it. The inode is stored.

@@ -32,12 +32,23 @@ final class Ext4Operations: FileSystemOperations {
   /// The one place where what went wrong becomes an errno, and damage is recorded.
   @inline(__always)
   private func attempt<T>(_ body: () throws(Ext4Error) -> T) throws(Errno) -> T {
+    var failure: Ext4Error
     do throws(Ext4Error) {
       return try body()
     } catch {
-      if error.isDamage { incidents.record(error, on: volume) }
-      throw error.errno
+      failure = error
     }
+    // Space of files just unlinked comes back when the kernel forgets them, which is on its way.
+    for milliseconds in [1, 2, 4, 8, 16] where failure.errno == .noSpace && volume.hasOrphans {
+      usleep(UInt32(milliseconds) * 1000)
+      do throws(Ext4Error) {
+        return try body()
+      } catch {
+        failure = error
+      }
+    }
+    if failure.isDamage { incidents.record(failure, on: volume) }
+    throw failure.errno
   }
 
   /// The same for what changes directories: with `dirsync`, it is on disk before it is answered.
