@@ -309,6 +309,7 @@ final class Ext4Operations: FileSystemOperations {
       var options: Inode.WriteOptions = []
       if flags.contains(.fromCache) { options.insert(.writeback) }
       if flags.contains(.clearsSetID) { options.formUnion(setIDOptions(for: caller, inode)) }
+      defer { forgetMode(of: node, after: options) }
       let count: Int
       do throws(Ext4Error) {
         count = try inode.write(bytes, at: offset, options: options)
@@ -320,13 +321,13 @@ final class Ext4Operations: FileSystemOperations {
         throw error
       }
       if inode.mustTellOfBlocks() { Session.invalidateAttributes(of: node) }
-      forgetMode(of: node, after: options)
       if synchronous { try volume.synchronize() }
       return count
     }
   }
 
-  /// What the kernel knows of the mode is no longer true when set-id bits have gone.
+  /// What the kernel knows of the mode is no longer true when set-id bits have gone, which they do even if the change that
+  /// follows fails.
   private func forgetMode(of node: NodeID, after options: Inode.WriteOptions) {
     if options.contains(.clearSetID) { Session.invalidateAttributes(of: node) }
   }
@@ -368,8 +369,8 @@ final class Ext4Operations: FileSystemOperations {
     try attempt { () throws(Ext4Error) in
       let inode = try inode(node)
       let options = dataChangeOptions(for: caller, inode)
+      defer { forgetMode(of: node, after: options) }
       try inode.change(operation, at: offset, length: length, options: options)
-      forgetMode(of: node, after: options)
       if synchronous { try volume.synchronize() }
     }
   }
@@ -382,10 +383,10 @@ final class Ext4Operations: FileSystemOperations {
     try attempt { () throws(Ext4Error) in
       let targetInode = try inode(target)
       let options = dataChangeOptions(for: caller, targetInode)
+      defer { forgetMode(of: target, after: options) }
       let count = try volume.copyRange(
         from: try inode(source), at: sourceOffset, to: targetInode, at: targetOffset,
         length: length, options: options)
-      forgetMode(of: target, after: options)
       if synchronous { try volume.synchronize() }
       return count
     }
