@@ -201,7 +201,8 @@ extension RealMounts {
         #expect(throws: Errno.notPermitted) { try Syscall.chmod(file, mode: 0o600) }
         #expect(throws: Errno.notPermitted) { try Syscall.link(file, root.appending("b")) }
         try Command(["chattr", "-i", "+a", "file"], in: root).succeed()
-        #expect(throws: Errno.notPermitted) { try Syscall.open(file, O_WRONLY) }
+        #expect(throws: Errno.notPermitted) { try Syscall.truncate(file, size: 0) }
+        #expect(throws: Errno.notPermitted) { try Syscall.unlink(file) }
         try Syscall.withOpen(file, O_WRONLY | O_APPEND) { (open) throws(Errno) in
           _ = try Syscall.write(open, [0x21], at: 0)
         }
