@@ -47,9 +47,15 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["CLinux", system], path: "Tests/Support",
       swiftSettings: strict),
-    .testTarget(name: "IomapCacheTests", dependencies: ["IomapCache"], swiftSettings: strict),
     .testTarget(
-      name: "JournalTests", dependencies: ["Journal", "TestSupport"], swiftSettings: strict),
+      name: "IomapCacheTests", dependencies: ["IomapCache", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "JournalTests", dependencies: ["CExt2FS", "CLinux", "Journal", "TestSupport", system],
+      swiftSettings: strict),
+    .testTarget(
+      name: "FuseSessionTests",
+      dependencies: ["CFuse3", "CLinux", "FuseSession", "TestSupport", system],
+      swiftSettings: strict),
     .testTarget(
       name: "Ext4Tests", dependencies: ["Ext4", "Journal", "TestSupport"],
       swiftSettings: strict),

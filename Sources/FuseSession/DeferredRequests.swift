@@ -18,8 +18,8 @@ final class DeferredRequests: @unchecked Sendable {
     let node: NodeID
     let offset: UInt64
     let whence: UInt32
-    /// Where the answer must go.
-    let descriptor: CInt
+    /// Whose descriptor the answer must go to. Held here, since workers end before the last answers are given.
+    let worker: Worker
   }
 
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
@@ -75,7 +75,7 @@ final class DeferredRequests: @unchecked Sendable {
       unique: worker.header.unique, node: worker.header.node,
       offset: payload.loadUnaligned(fromByteOffset: 8, as: UInt64.self),
       whence: payload.loadUnaligned(fromByteOffset: 16, as: UInt32.self),
-      descriptor: worker.descriptor)
+      worker: worker)
     locked {
       state.seeks.append(seek)
       pthread_cond_signal(condition)
@@ -108,7 +108,7 @@ final class DeferredRequests: @unchecked Sendable {
           iovec(iov_base: head.baseAddress, iov_len: head.count),
           iovec(iov_base: body.baseAddress, iov_len: body.count),
         ]
-        _ = writev(seek.descriptor, &pieces, CInt(parts))
+        _ = writev(seek.worker.descriptor, &pieces, CInt(parts))
       }
     }
   }

@@ -7,6 +7,8 @@ public struct DirectoryBuffer {
   private let memory: UnsafeMutableRawBufferPointer
   private(set) var count = 0
 
+  public var isEmpty: Bool { count == 0 }
+
   /// Whether entries carry attributes, each one a reference for the kernel ("." and ".." excepted).
   public let wantsAttributes: Bool
 

@@ -26,6 +26,9 @@ enum Negotiation {
     // Not wanted: ATOMIC_O_TRUNC, since opening is declined; AUTO_INVAL_DATA, since nobody else changes the image; splice,
     // since replies are gathered from memory.
     connection.pointee.want = wanted
+    // libfuse allows as many pages as the kernel may be set to take, of whatever size pages are here; reads follow.
+    connection.pointee.max_write = min(
+      connection.pointee.max_write, UInt32(Worker.maximumTransfer))
     connection.pointee.max_background = 64
     connection.pointee.congestion_threshold = 48
     connection.pointee.time_gran = 1

@@ -58,7 +58,7 @@ public final class BlockCache {
     let buffer = Buffer(block: block, size: blockSize)
     try device.read(
       into: UnsafeMutableRawBufferPointer(start: buffer.data, count: blockSize),
-      at: try byteOffset(of: block))
+      at: try byteOffset(of: block, count: 1))
     buffers[block.rawValue] = buffer
     return buffer
   }
@@ -71,7 +71,7 @@ public final class BlockCache {
       buffer.verifiedAs = nil
       return buffer
     }
-    _ = try byteOffset(of: block)
+    _ = try byteOffset(of: block, count: 1)
     let buffer = Buffer(block: block, size: blockSize)
     buffers[block.rawValue] = buffer
     return buffer
@@ -111,7 +111,7 @@ public final class BlockCache {
       do throws(Errno) {
         try device.write(
           UnsafeRawBufferPointer(start: buffer.data, count: blockSize),
-          at: try byteOffset(of: buffer.block))
+          at: try byteOffset(of: buffer.block, count: 1))
         buffer.isDirty = false
       } catch {
         failure = failure ?? error
@@ -130,9 +130,14 @@ public final class BlockCache {
     }
   }
 
-  private func byteOffset(of block: BlockNumber) throws(Errno) -> UInt64 {
-    let (offset, overflow) = block.rawValue.multipliedReportingOverflow(by: UInt64(blockSize))
-    guard !overflow, offset <= UInt64(device.byteCount) else { throw .ioError }
-    return offset
+  /// Where `block` begins on the device, in bytes; EIO unless all of the `count` blocks from there on are
+  /// within the device. A block number may be any, since a damaged image may hold any.
+  func byteOffset(of block: BlockNumber, count: UInt64) throws(Errno) -> UInt64 {
+    let size = UInt64(blockSize)
+    let offset = block.rawValue.multipliedReportingOverflow(by: size)
+    let length = count.multipliedReportingOverflow(by: size)
+    guard !offset.overflow, !length.overflow else { throw .ioError }
+    try device.check(length.partialValue, at: offset.partialValue)
+    return offset.partialValue
   }
 }

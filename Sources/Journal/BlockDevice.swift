@@ -23,7 +23,7 @@ public final class BlockDevice: Sendable {
 
   /// Fills `buffer` from `offset`; a range that is not wholly within the device is EIO.
   public func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(Errno) {
-    try check(buffer.count, at: offset)
+    try check(UInt64(buffer.count), at: offset)
     var done = 0
     while done < buffer.count {
       let count = pread(
@@ -44,7 +44,7 @@ public final class BlockDevice: Sendable {
 
   /// Writes all of `buffer` at `offset`; a range that is not wholly within the device is EIO.
   public func write(_ buffer: UnsafeRawBufferPointer, at offset: UInt64) throws(Errno) {
-    try check(buffer.count, at: offset)
+    try check(UInt64(buffer.count), at: offset)
     guard isWritable else { throw .readOnlyFileSystem }
     var done = 0
     while done < buffer.count {
@@ -80,9 +80,10 @@ public final class BlockDevice: Sendable {
     }
   }
 
-  private func check(_ count: Int, at offset: UInt64) throws(Errno) {
+  /// EIO unless all of the `count` bytes from `offset` on are within the device.
+  func check(_ count: UInt64, at offset: UInt64) throws(Errno) {
     let size = UInt64(byteCount)
-    guard offset <= size, UInt64(count) <= size - offset else { throw .ioError }
+    guard offset <= size, count <= size - offset else { throw .ioError }
   }
 
   private nonisolated(unsafe) static let zeros: UnsafeRawBufferPointer = {

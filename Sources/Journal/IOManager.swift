@@ -47,9 +47,9 @@ public enum IOManager {
     manager.pointee.zeroout = { channel, block, count in
       attempt { () throws(Errno) in
         let cache = cache(of: channel)
+        let offset = try cache.byteOffset(of: BlockNumber(block), count: count)
         cache.forget(BlockNumber(block), count: count)
-        try cache.device.writeZeros(
-          count * UInt64(cache.blockSize), at: block * UInt64(cache.blockSize))
+        try cache.device.writeZeros(count * UInt64(cache.blockSize), at: offset)
       }
     }
     return manager
@@ -110,8 +110,8 @@ public enum IOManager {
     attempt { () throws(Errno) in
       let cache = cache(of: channel)
       let bytes = count < 0 ? -Int(count) : Int(count) * cache.blockSize
-      try cache.write(
-        UnsafeRawBufferPointer(start: data, count: bytes), atByte: block * UInt64(cache.blockSize))
+      let offset = try cache.byteOffset(of: BlockNumber(block), count: 0)
+      try cache.write(UnsafeRawBufferPointer(start: data, count: bytes), atByte: offset)
     }
   }
 
@@ -126,8 +126,10 @@ public enum IOManager {
 }
 
 extension BlockCache {
-  /// Copies `bytes` over the cached blocks from byte `offset` on.
+  /// Copies `bytes` over the cached blocks from byte `offset` on; EIO, and nothing copied, unless all of
+  /// them are within the device.
   func write(_ bytes: UnsafeRawBufferPointer, atByte offset: UInt64) throws(Errno) {
+    try device.check(UInt64(bytes.count), at: offset)
     var done = 0
     while done < bytes.count {
       let position = offset + UInt64(done)

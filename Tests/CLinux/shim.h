@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/fuse.h>
+#include <linux/memfd.h>
 #include <linux/stat.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -58,3 +60,12 @@ static inline int clinux_get_flags(int fd, int *flags) {
 static inline int clinux_set_flags(int fd, int flags) {
   return ioctl(fd, FS_IOC_SETFLAGS, &flags);
 }
+
+/// A file of its own that is in memory and has no name.
+static inline int clinux_memory_file(void) {
+  return (int)syscall(SYS_memfd_create, "test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+}
+
+/// From now on a memory file cannot become longer: a write behind its end is EPERM. F_ADD_SEALS and
+/// F_SEAL_GROW by their numbers, since <linux/fcntl.h> and <fcntl.h> exclude each other.
+static inline int clinux_seal_growth(int fd) { return fcntl(fd, 1024 + 9, 0x0004); }

@@ -37,7 +37,7 @@ import Testing
       let damage = try BlockDamage(fixture, directory)
       var random = SeededGenerator(seed: 11)
       for round in 0..<(kind.names > 5000 ? 150 : 500) {
-        try damage.inflict(round % 3, &random)
+        try damage.inflict(round % 4, &random)
         try exercise(fixture, directory, file, kind, &random)
         try damage.repair()
       }
@@ -180,7 +180,7 @@ private struct BlockDamage {
   }
 
   /// Changes some blocks: single bytes, whole words at places where lengths and counts are, or one block
-  /// into a copy of another.
+  /// into a copy of another, or the inode's size, block count and block map.
   func inflict(_ kind: Int, _ random: inout SeededGenerator) throws {
     let size = fixture.volume.blockSize
     for _ in 0..<random.number(1..<20) {
@@ -189,6 +189,10 @@ private struct BlockDamage {
       let other = random.number(0..<blocks.count)
       let offset = random.oneIn(2) ? random.number(0..<64) : random.number(0..<size)
       let value = random.next()
+      guard kind < 3 else {
+        damageInode(at: offset, UInt8(truncatingIfNeeded: value))
+        continue
+      }
       try fixture.locked { () throws(Ext4Error) in
         guard let buffer = try directory.directoryBuffer(UInt32(number)) else { return }
         switch kind {
@@ -205,6 +209,15 @@ private struct BlockDamage {
         }
       }
     }
+  }
+
+  private func damageInode(at place: Int, _ value: UInt8) {
+    let sizeAndBlockCount = [4, 5, 6, 28, 29, 30]
+    let blockMap = 40..<100
+    let fields = sizeAndBlockCount + blockMap
+    UnsafeMutableRawPointer(directory.raw).storeBytes(
+      of: value, toByteOffset: fields[place % fields.count], as: UInt8.self)
+    directory.mappings.withLock { $0 = .init() }
   }
 
   /// Puts everything back. Blocks that were added meanwhile are leaked.

@@ -14,12 +14,10 @@ struct BlockRun {
 extension Volume {
   /// Who a block is taken for, which decides how deep into the reserves it may reach.
   enum Purpose {
-    /// File data of an unprivileged owner.
-    case data
-    /// File data of root or of whoever the superblock reserves blocks for.
-    case privilegedData
-    /// Nodes of extent trees, directory blocks, attributes: without them an operation under way fails.
-    case metadata
+    /// An unprivileged owner's file.
+    case ordinary
+    /// A file of root or of whoever the superblock reserves blocks for.
+    case privileged
   }
 
   /// Learns of the blocks that libext2fs takes and frees on its own account: nodes of extent trees, indirect blocks. Not of
@@ -51,8 +49,8 @@ extension Volume {
     ext2fs_group_of_blk2(fs, block.rawValue)
   }
 
-  /// Free blocks that nobody may have for data: the kernel keeps 2 % or 4,096 of them, whichever is less, so
-  /// that operations under way find room for metadata (ext4_calculate_resv_clusters).
+  /// Free blocks that only the nodes of extent trees may take (libext2fs takes those by itself): the kernel keeps 2 % or 4,096 of them, whichever is less, so
+  /// that operations under way find room for them (ext4_calculate_resv_clusters).
   var metadataReserve: UInt64 {
     guard features.incompatible.contains(.extents) else { return 0 }
     return min(blockCount / 50, 4096)
@@ -60,9 +58,8 @@ extension Volume {
 
   private func floor(for purpose: Purpose) -> UInt64 {
     switch purpose {
-    case .metadata: 0
-    case .privilegedData: metadataReserve
-    case .data: metadataReserve + ext2fs_r_blocks_count(superblock)
+    case .privileged: metadataReserve
+    case .ordinary: metadataReserve + ext2fs_r_blocks_count(superblock)
     }
   }
 
@@ -135,7 +132,7 @@ extension Volume {
 
   /// Takes one block for the metadata of `inode` and adds it to the inode's count. Its contents are undefined.
   func allocateMetadataBlock(for inode: Inode) throws(Ext4Error) -> BlockNumber {
-    let run = try allocateBlocks(near: goal(for: inode), upTo: 1, for: .metadata)
+    let run = try allocateBlocks(near: goal(for: inode), upTo: 1, for: inode.purpose)
     inode.addBlocks(1)
     return run.first
   }

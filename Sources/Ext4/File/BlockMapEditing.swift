@@ -72,7 +72,7 @@ extension Inode {
         to: FileOffset(min(end, UInt64(1) << 32) << volume.blockShift))
     }
     if flags.contains(.extents) {
-      noteTreeChange()
+      defer { noteTreeChange() }
       try removeExtents(from: UInt64(first), to: end)
       try pullInExtentTree()
     } else {
@@ -101,7 +101,7 @@ extension Inode {
     let logical = size >> volume.blockShift
     guard logical < UInt64(UInt32.max) else { throw .errno(.fileTooLarge) }
     let goal = try goal(before: UInt32(logical))
-    let run = try volume.allocateBlocks(near: goal, upTo: 1, for: .metadata)
+    let run = try volume.allocateBlocks(near: goal, upTo: 1, for: purpose)
     let extent = Extent(
       logical: UInt32(logical), physical: run.first, count: 1, isUnwritten: false)
     do throws(Ext4Error) {
@@ -131,7 +131,7 @@ extension Inode {
       userID == 0 || userID == UInt32(superblock.pointee.s_def_resuid)
       || (superblock.pointee.s_def_resgid != 0
         && groupID == UInt32(superblock.pointee.s_def_resgid))
-    return isPrivileged ? .privilegedData : .data
+    return isPrivileged ? .privileged : .ordinary
   }
 
   /// Sets up an empty map for a new file: an extent header where the file system has extents.

@@ -25,7 +25,6 @@ extension Inode {
     guard let survey = try surveyExtentTree(entriesPerLevel: rootNode.capacity), survey.isWasteful
     else { return }
     try rebuildExtentTree(survey)
-    noteTreeChange()
   }
 
   /// Walks the tree level by level. Nil when it has no nodes below the inode, and when a level has more than `limit`

@@ -190,6 +190,7 @@ extension Inode {
     }
     if end > size { size = end }
     volume.noteLargeFile(self)
+    if !plan.taken.isEmpty { hasNewBlocks.store(true, ordering: .releasing) }
     try store()
   }
 

@@ -15,6 +15,11 @@ extension Inode {
     isStarved.load(ordering: .acquiring) || isImmutable
   }
 
+  /// The attributes go out to the kernel.
+  public func noteAttributesKnown() {
+    attributesAreKnown.store(true, ordering: .releasing)
+  }
+
   private var isImmutable: Bool { volume.metadata.withLock { flags.contains(.immutable) } }
 
   /// Throws what a writer must be told: ENOSPC for as long as there is no room for the file's data, EPERM for
@@ -26,5 +31,14 @@ extension Inode {
       guard volume.hasRoom(for: purpose) else { throw .errno(.noSpace) }
     }
     isStarved.store(false, ordering: .releasing)
+  }
+
+  /// After a write from the kernel's cache: whether the kernel must be told that it knows the number of blocks no longer, which
+  /// it does not find out by itself. Never for a file without names: the kernel may be waiting to be rid of it.
+  public func mustTellOfBlocks() -> Bool {
+    guard hasNewBlocks.load(ordering: .relaxed), hasNewBlocks.exchange(false, ordering: .acquiring)
+    else { return false }
+    return !isUnlinked.load(ordering: .acquiring)
+      && attributesAreKnown.exchange(false, ordering: .acquiringAndReleasing)
   }
 }

@@ -30,6 +30,10 @@ public final class Inode: @unchecked Sendable {
   let hasInlineData: Atomic<Bool>
   /// Until when, in seconds since 1970, reading leaves the access time alone with `relatime`; 0 when that has to be worked out.
   let accessCurrentUntil = Atomic<Int64>(0)
+  /// Blocks were taken for data since the kernel was last told.
+  let hasNewBlocks = Atomic<Bool>(false)
+  /// The kernel has been told the attributes, and has not been told since that they have changed.
+  let attributesAreKnown = Atomic<Bool>(false)
   /// The kernel's cached data for this file found no room; whoever writes more must learn of it.
   let isStarved = Atomic<Bool>(false)
   /// True unless the inode is known to have no `security.capability`, which a write must remove.

@@ -39,6 +39,7 @@ public struct ListedEntry {
   public func referencedStatus() throws(Ext4Error) -> FileStatus {
     let inode = try volume.inode(inode, namedIn: directory)
     volume.inodes.reference(inode)
+    inode.noteAttributesKnown()
     return inode.statusLocked()
   }
 }

@@ -54,7 +54,13 @@ final class Ext4Operations: FileSystemOperations {
   }
 
   private func entry(_ inode: Inode) -> Entry {
-    presentation.entry(inode.status())
+    inode.noteAttributesKnown()
+    return presentation.entry(inode.status())
+  }
+
+  private func attributes(_ inode: Inode) -> Attributes {
+    inode.noteAttributesKnown()
+    return presentation.attributes(inode.status())
   }
 
   // MARK: Names
@@ -157,32 +163,43 @@ final class Ext4Operations: FileSystemOperations {
     }
   }
 
-  func readDirectory(_ node: NodeID, from offset: UInt64, into buffer: inout DirectoryBuffer)
-    throws(Errno)
-  {
-    try attempt { () throws(Ext4Error) in
-      let directory = try inode(node)
-      var failure: Ext4Error?
-      try volume.list(directory, from: offset) { entry in
-        guard buffer.hasRoom(forNameOf: entry.name.count) else { return false }
-        do throws(Ext4Error) {
-          if buffer.wantsAttributes, !entry.isSelfOrParent {
-            let status = try entry.referencedStatus()
-            buffer.add(entry.name, presentation.entry(status), next: entry.next)
-          } else {
-            buffer.add(
-              entry.name, inode: UInt64(entry.inode.rawValue),
-              mode: UInt32(entry.type?.modeBits ?? 0), next: entry.next)
-          }
-          return true
-        } catch {
-          failure = error
-          return false
-        }
+  func readDirectory(
+    _ node: NodeID, from offset: UInt64, into buffer: inout DirectoryBuffer
+  ) throws(Errno) {
+    do throws(Errno) {
+      try attempt { () throws(Ext4Error) in
+        let directory = try inode(node)
+        try list(directory, from: offset, into: &buffer)
+        if offset == 0 { try directory.noteAccess(atime) }
       }
-      if let failure { throw failure }
-      if offset == 0 { try directory.noteAccess(atime) }
+    } catch {
+      // What has been found before goes out, since the kernel holds references to it; the error comes with the next call.
+      if buffer.isEmpty { throw error }
     }
+  }
+
+  private func list(
+    _ directory: Inode, from offset: UInt64, into buffer: inout DirectoryBuffer
+  ) throws(Ext4Error) {
+    var failure: Ext4Error?
+    try volume.list(directory, from: offset) { entry in
+      guard buffer.hasRoom(forNameOf: entry.name.count) else { return false }
+      do throws(Ext4Error) {
+        if buffer.wantsAttributes, !entry.isSelfOrParent {
+          let status = try entry.referencedStatus()
+          buffer.add(entry.name, presentation.entry(status), next: entry.next)
+        } else {
+          buffer.add(
+            entry.name, inode: UInt64(entry.inode.rawValue),
+            mode: UInt32(entry.type?.modeBits ?? 0), next: entry.next)
+        }
+        return true
+      } catch {
+        failure = error
+        return false
+      }
+    }
+    if let failure { throw failure }
   }
 
   // MARK: Attributes
@@ -191,7 +208,7 @@ final class Ext4Operations: FileSystemOperations {
     try attempt { () throws(Ext4Error) in
       let inode = try inode(node)
       if beforeWrite { try inode.admitWriter() }
-      var attributes = presentation.attributes(inode.status())
+      var attributes = attributes(inode)
       attributes.mustBeAskedAgain = inode.admitsWritersOnRequest
       return attributes
     }
@@ -207,7 +224,7 @@ final class Ext4Operations: FileSystemOperations {
       if change.clearSetID { change.callerIsInGroup = caller.isMember(of: inode.status().groupID) }
       try inode.apply(change)
       if synchronous { try volume.synchronize() }
-      return presentation.attributes(inode.status())
+      return attributes(inode)
     }
   }
 
@@ -291,6 +308,7 @@ final class Ext4Operations: FileSystemOperations {
         }
         throw error
       }
+      if inode.mustTellOfBlocks() { Session.invalidateAttributes(of: node) }
       forgetMode(of: node, after: options)
       if synchronous { try volume.synchronize() }
       return count

@@ -1,0 +1,61 @@
+import CLinux
+import Glibc
+import Testing
+
+@testable import FuseSession
+
+/// What this code decodes by itself, against the structures of <linux/fuse.h> as the C compiler lays
+/// them out.
+@Suite struct LayoutTests {
+  @Test func requestHeader() {
+    #expect(RequestHeader.size == MemoryLayout<fuse_in_header>.size)
+    var header = fuse_in_header()
+    header.len = 0x0102_0304
+    header.opcode = FUSE_LSEEK.rawValue
+    header.unique = 0x1112_1314_1516_1718
+    header.nodeid = 0x2122_2324_2526_2728
+    header.uid = 0x3132_3334
+    header.gid = 0x4142_4344
+    header.pid = 0x5152_5354
+    let decoded = bytes(of: header).withUnsafeBytes { RequestHeader($0) }
+    #expect(decoded.length == header.len)
+    #expect(decoded.opcode == .lseek)
+    #expect(decoded.unique == header.unique)
+    #expect(decoded.node == NodeID(header.nodeid))
+  }
+
+  @Test func opcodes() {
+    #expect(RequestHeader.Opcode.setattr.rawValue == FUSE_SETATTR.rawValue)
+    #expect(RequestHeader.Opcode.write.rawValue == FUSE_WRITE.rawValue)
+    #expect(RequestHeader.Opcode.initialize.rawValue == FUSE_INIT.rawValue)
+    #expect(RequestHeader.Opcode.lseek.rawValue == FUSE_LSEEK.rawValue)
+    // Older headers do not have it.
+    #expect(RequestHeader.Opcode.statx.rawValue == 52)
+  }
+
+  @Test func anUnknownOpcodeIsNone() {
+    var header = fuse_in_header()
+    header.opcode = 4095
+    #expect(bytes(of: header).withUnsafeBytes { RequestHeader($0).opcode } == nil)
+  }
+
+  @Test func replyHeader() {
+    #expect(ReplyHeader.size == MemoryLayout<fuse_out_header>.size)
+    #expect(MemoryLayout<ReplyHeader>.size == MemoryLayout<fuse_out_header>.size)
+    let reply = ReplyHeader(length: 0x0102_0304, error: -5, unique: 0x1112_1314_1516_1718)
+    let header = withUnsafeBytes(of: reply) { $0.loadUnaligned(as: fuse_out_header.self) }
+    #expect(header.len == 0x0102_0304)
+    #expect(header.error == -5)
+    #expect(header.unique == 0x1112_1314_1516_1718)
+  }
+
+  @Test func flagsOfTheInitialization() {
+    #expect(Negotiation.flagsOffset == MemoryLayout<fuse_init_in>.offset(of: \.flags))
+    #expect(Negotiation.flagsOffset == MemoryLayout<fuse_init_out>.offset(of: \.flags))
+  }
+
+  @Test func writeFlags() {
+    #expect(WriteFlags.fromCache.rawValue == UInt32(FUSE_WRITE_CACHE))
+    #expect(WriteFlags.clearsSetID.rawValue == UInt32(FUSE_WRITE_KILL_SUIDGID))
+  }
+}

@@ -1,0 +1,72 @@
+import CFuse3
+import CLinux
+import Testing
+
+@testable import FuseSession
+
+@Suite struct NegotiationTests {
+  private let killPrivileges = UInt32(FUSE_HANDLE_KILLPRIV_V2)
+
+  private func amended(_ reply: [UInt8], offered: UInt32) -> [UInt8] {
+    var reply = reply
+    reply.withUnsafeMutableBytes { Negotiation.amend($0, offered: offered) }
+    return reply
+  }
+
+  @Test func amendsOneFlagAndNothingElse() {
+    var reply = fuse_init_out()
+    withUnsafeMutableBytes(of: &reply) { $0.copyBytes(from: (0..<64).map { UInt8($0 + 1) }) }
+    reply.flags = 0x0000_4005
+    let changed = amended(bytes(of: reply), offered: .max)
+    reply.flags |= killPrivileges
+    #expect(changed == bytes(of: reply))
+  }
+
+  @Test func amendsOnlyWhatIsOffered() {
+    let reply = bytes(of: fuse_init_out())
+    #expect(amended(reply, offered: 0) == reply)
+    #expect(amended(reply, offered: ~killPrivileges) == reply)
+  }
+
+  @Test(arguments: 0..<16)
+  func leavesAReplyWithoutFlagsAlone(count: Int) {
+    let reply = [UInt8](repeating: 0, count: count)
+    #expect(amended(reply, offered: .max) == reply)
+  }
+
+  @Test func amendsTheShortestReplyWithFlags() {
+    let reply = amended([UInt8](repeating: 0, count: 16), offered: .max)
+    #expect(load(UInt32.self, reply, at: 12) == killPrivileges)
+  }
+
+  private func choice(
+    capable: UInt32 = .max, maxWrite: UInt32 = 1 << 20, _ options: Session.Options = .init()
+  ) -> fuse_conn_info {
+    var connection = fuse_conn_info()
+    connection.capable = capable
+    connection.max_write = maxWrite
+    Negotiation.choose(&connection, options: options)
+    return connection
+  }
+
+  @Test(arguments: 0..<31)
+  func wantsNothingThatIsNotOffered(bit: Int) {
+    #expect(choice(capable: 1 << UInt32(bit)).want & ~(1 << UInt32(bit)) == 0)
+  }
+
+  @Test func leavesAccessControlListsToTheOptions() {
+    let lists = UInt32(FUSE_CAP_POSIX_ACL)
+    var options = Session.Options()
+    #expect(choice(options).want & lists != 0)
+    options.accessControlLists = false
+    #expect(choice(options).want & lists == 0)
+  }
+
+  /// Requests are received in a buffer of fixed size, whatever the library thinks is possible (it
+  /// counts in pages, of up to 64 KiB, and later versions follow the kernel's max_pages_limit).
+  @Test func takesNoWriteLargerThanItsBuffer() {
+    #expect(choice(maxWrite: 16 << 20).max_write == UInt32(Worker.maximumTransfer))
+    #expect(choice(maxWrite: .max).max_write == UInt32(Worker.maximumTransfer))
+    #expect(choice(maxWrite: 128 << 10).max_write == 128 << 10)
+  }
+}
