@@ -201,7 +201,9 @@ extension RealMounts {
         #expect(throws: Errno.notPermitted) { try Syscall.chmod(file, mode: 0o600) }
         #expect(throws: Errno.notPermitted) { try Syscall.link(file, root.appending("b")) }
         try Command(["chattr", "-i", "+a", "file"], in: root).succeed()
-        // Opening is not refused, since the kernel does not ask the server about it.
+        // Opening it is not refused, since the kernel does not ask the server about it.
+        #expect(throws: Errno.notPermitted) { try Syscall.truncate(file, size: 0) }
+        #expect(throws: Errno.notPermitted) { try Syscall.unlink(file) }
         try Syscall.withOpen(file, O_WRONLY | O_APPEND) { (open) throws(Errno) in
           _ = try Syscall.write(open, [0x21], at: 0)
         }

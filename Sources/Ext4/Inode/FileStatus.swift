@@ -73,6 +73,7 @@ extension Inode {
     try volume.metadata.withLock { () throws(Ext4Error) in try requireChangeable(change) }
     if let newSize = change.size {
       guard isRegularFile else { throw .errno(isDirectory ? .isDirectory : .invalidArgument) }
+      guard newSize <= volume.maximumFileSize(of: self) else { throw .errno(.fileTooLarge) }
       try dropPrivileges(change.privileges)
       try resize(to: newSize)
     }

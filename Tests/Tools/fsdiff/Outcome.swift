@@ -20,6 +20,12 @@ struct Outcome: Equatable, CustomStringConvertible {
     self.error = error
   }
 
+  /// Whether the second did as well as the first. For FUSE the kernel does not know what is immutable:
+  /// of several faults it may find another one first.
+  func isMatched(by other: Outcome) -> Bool {
+    self == other || (error == .notPermitted && other.error != nil)
+  }
+
   var description: String {
     if let error { return "errno \(error.rawValue), \(error)" }
     if detail.isEmpty { return "\(value)" }

@@ -55,7 +55,9 @@ extension FsDiff {
         let outcomes = [try sides[0].perform(step), try sides[1].perform(step)]
         let line = "\(number): \(step) -> \(outcomes[0])"
         if verbose { print(line) }
-        if outcomes[0] != outcomes[1] { try fail(recent, "\(number): \(step)", outcomes) }
+        if !outcomes[0].isMatched(by: outcomes[1]) {
+          try fail(recent, "\(number): \(step)", outcomes)
+        }
         recent = recent.suffix(19) + [line]
         workload.note(step.operation, outcomes[0])
         if number % checkEvery == checkEvery - 1 || number == ops - 1 {

@@ -265,7 +265,7 @@ struct Workload {
     case 6: seconds = random.pick([1 - (1 << 31), -1, 0, (1 << 31) - 1, 1 << 31])
     default: seconds = random.number(0..<1_500_000_000)
     }
-    if excluded.contains(.futureTimes) { seconds = min(seconds, (1 << 31) - 1) }
+    if excluded.contains(.futureTimes) { seconds = min(seconds, (1 << 31) - 2) }
     return Operation.Time(seconds: seconds, nanoseconds: random.number(0..<1_000_000_000))
   }
 }

@@ -22,10 +22,12 @@ extension Workload {
       let flags: [UInt32] = [0x40, 0x80, 0x1, 0x2, 0x20000]
       return .setFlags(path, set: random.pick(flags), clear: random.pick(flags))
     case .immutable:
-      // FS_IMMUTABLE_FL, FS_APPEND_FL. Cleared more often than set, or the tree freezes.
+      // FS_IMMUTABLE_FL, FS_APPEND_FL. Cleared more often than set, or the tree freezes. Directories
+      // only: for files, they matter when opening, of which a FUSE server may not hear.
       let flag: UInt32 = random.oneIn(2) ? 0x10 : 0x20
-      return random.oneIn(3)
-        ? .setFlags(path, set: flag, clear: 0) : .setFlags(path, set: 0, clear: 0x30)
+      let directory = existing(.directory)
+      return random.oneIn(3) && namespace.kind(of: directory) == .directory
+        ? .setFlags(directory, set: flag, clear: 0) : .setFlags(directory, set: 0, clear: 0x30)
     default: return .listXattrs(path)
     }
   }
