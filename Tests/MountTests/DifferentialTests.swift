@@ -35,10 +35,18 @@ extension RealMounts {
       Configuration(blockSize: 1024, features: ["inline_data"]),
     ]
 
+    /// The same sequences in every run, so that a failure is there for the next one to see; FUSE4FS_SEED, a number or
+    /// "random", makes others.
+    static let seed: UInt64 =
+      switch ProcessInfo.processInfo.environment["FUSE4FS_SEED"] {
+      case nil: 7
+      case "random": .random(in: 0...UInt64(UInt32.max))
+      case let number?: UInt64(number) ?? 7
+      }
+
     @Test(arguments: configurations)
     func sameAsTheKernel(_ configuration: Configuration) throws {
-      let set = ProcessInfo.processInfo.environment["FUSE4FS_SEED"].flatMap(UInt64.init)
-      let seed = set ?? .random(in: 0...UInt64(UInt32.max))
+      let seed = Self.seed
       print("differential: \(configuration.testDescription), seed \(seed)")
       try Site.with(
         size: "256M", type: configuration.type, features: configuration.features,

@@ -12,7 +12,7 @@ extension RealMounts {
           let run = try Command(
             [
               try Daemon.tool("fsx").string, root.appending("file").string, "--ops", "200000",
-              "--save", saved.string,
+              "--save", saved.string, "--seed", "\(DifferentialTests.seed)",
             ], timeout: 280
           ).run()
           #expect(run.succeeded, "\(run.description)")
@@ -30,7 +30,7 @@ extension RealMounts {
             let run = try Command(
               [
                 try Daemon.tool("fsx").string, root.appending("file").string, "--ops", "20000",
-                "--base", "\(5 << 30)", "--exclude", exclude,
+                "--base", "\(5 << 30)", "--exclude", exclude, "--seed", "\(DifferentialTests.seed)",
               ], timeout: 100
             ).run()
             #expect(run.succeeded, "\(run.description)")
