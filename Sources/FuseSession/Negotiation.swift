@@ -6,8 +6,9 @@ enum Negotiation {
   static func choose(_ connection: UnsafeMutablePointer<fuse_conn_info>, options: Session.Options) {
     let offered = connection.pointee.capable
     var wanted: UInt32 = 0
-    func want(_ capability: Int32) {
-      wanted |= UInt32(bitPattern: capability) & offered
+    // Of type int in libfuse 3.14, and of type unsigned long in later ones.
+    func want(_ capability: some BinaryInteger) {
+      wanted |= UInt32(truncatingIfNeeded: capability) & offered
     }
     want(FUSE_CAP_ASYNC_READ)
     want(FUSE_CAP_ASYNC_DIO)

@@ -44,8 +44,8 @@ enum OperationTable {
   static func canDecline(_ what: Openable) -> Bool {
     let agreed = Worker.serving.session.agreedCapabilities
     return switch what {
-    case .file: agreed & UInt32(bitPattern: FUSE_CAP_NO_OPEN_SUPPORT) != 0
-    case .directory: agreed & UInt32(bitPattern: FUSE_CAP_NO_OPENDIR_SUPPORT) != 0
+    case .file: agreed & UInt32(truncatingIfNeeded: FUSE_CAP_NO_OPEN_SUPPORT) != 0
+    case .directory: agreed & UInt32(truncatingIfNeeded: FUSE_CAP_NO_OPENDIR_SUPPORT) != 0
     }
   }
 }
