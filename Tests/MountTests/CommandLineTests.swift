@@ -103,7 +103,7 @@ extension RealMounts {
           unshare -m sh -euc "mount --bind '\(fstab)' /etc/fstab
             mount '\(site.point)'
             echo two > '\(site.point)'/two
-            grep -c ' fuse.fuse4fs ' /proc/self/mounts
+            grep -c ' \(site.point) fuse.fuse4fs ' /proc/self/mounts
             umount '\(site.point)'; flock '\(site.image.path)' true"
           """
         let run = try Command(shell: script).succeed()
