@@ -2,21 +2,70 @@
 ///
 /// What is not covered is unknown, which is not the same as a hole. The cache is a value without a
 /// lock of its own: its owner lets readers in together and writers alone.
+///
+/// Up to 256 mappings lie in one array, and more of them in blocks of up to 256: a lookup is O(log n) and
+/// allocates nothing, and a change is O(log n) and what it touches, and moves at most a block and, when a
+/// block comes or goes, the list of blocks.
 public struct MappingCache: Sendable {
-  /// Sorted by offset; no two overlap, and no two neighbours could be one.
-  @usableFromInline var mappings: ContiguousArray<Mapping> = []
+  /// Neighbouring mappings of a large file.
+  @usableFromInline
+  struct Block: Sendable {
+    /// The offset of the first mapping, kept here so that a search of the blocks looks into none of them.
+    @usableFromInline var start: FileOffset
+    /// Sorted like all; never empty.
+    @usableFromInline var mappings: ContiguousArray<Mapping>
+
+    init(_ mappings: ContiguousArray<Mapping>) {
+      start = mappings[0].offset
+      self.mappings = mappings
+    }
+  }
+
+  // Everything together is sorted by offset; no two mappings overlap, and no two neighbours could be one.
+
+  /// All mappings while there are no blocks. Empty when there are.
+  @usableFromInline var flat: ContiguousArray<Mapping> = []
+  /// None, or at least two, of which any two neighbours together hold more than `mergeLimit` mappings.
+  @usableFromInline var blocks: ContiguousArray<Block> = []
+  /// Mappings in all blocks.
+  @usableFromInline var blockedCount = 0
+
+  /// Mappings a block holds at most.
+  static var blockLimit: Int { 256 }
+  /// Two neighbours that together hold no more become one block.
+  static var mergeLimit: Int { 128 }
 
   @inlinable public init() {}
 
-  @inlinable public var count: Int { mappings.count }
-  @inlinable public var isEmpty: Bool { mappings.isEmpty }
+  @inlinable public var count: Int { blocks.isEmpty ? flat.count : blockedCount }
+  @inlinable public var isEmpty: Bool { count == 0 }
 
-  /// All mappings, in the order of the file.
-  @inlinable public var all: some RandomAccessCollection<Mapping> { mappings }
-
-  /// The index of the first mapping that ends behind `position`. O(log n).
+  /// The mapping that covers `position`, whole. O(log n).
   @inlinable
-  func firstIndex(endingBehind position: FileOffset) -> Int {
+  public func lookup(_ position: FileOffset) -> Mapping? {
+    if blocks.isEmpty {
+      return flat.withUnsafeBufferPointer { Self.lookup(position, in: $0) }
+    }
+    return blocks.withUnsafeBufferPointer { blocks in
+      let block = Self.lastBlock(startingAtOrBefore: position, in: blocks)
+      return blocks[block].mappings.withUnsafeBufferPointer { Self.lookup(position, in: $0) }
+    }
+  }
+
+  @inlinable
+  static func lookup(
+    _ position: FileOffset, in mappings: UnsafeBufferPointer<Mapping>
+  ) -> Mapping? {
+    let index = firstIndex(endingBehind: position, in: mappings)
+    guard index < mappings.count, mappings[index].offset <= position else { return nil }
+    return mappings[index]
+  }
+
+  /// The first mapping that ends behind `position`, or else the end.
+  @inlinable
+  static func firstIndex(
+    endingBehind position: FileOffset, in mappings: UnsafeBufferPointer<Mapping>
+  ) -> Int {
     var low = 0
     var high = mappings.count
     while low < high {
@@ -26,65 +75,17 @@ public struct MappingCache: Sendable {
     return low
   }
 
-  /// The mapping that covers `position`, whole. O(log n).
+  /// The only block that may cover `position`: the last that starts no later, or else the first.
   @inlinable
-  public func lookup(_ position: FileOffset) -> Mapping? {
-    let index = firstIndex(endingBehind: position)
-    guard index < mappings.count, mappings[index].offset <= position else { return nil }
-    return mappings[index]
-  }
-
-  /// Records `mapping`, replacing whatever it overlaps and merging it with neighbours that it continues.
-  public mutating func upsert(_ mapping: Mapping) {
-    if let last = mappings.last, last.end <= mapping.offset {
-      // Files are mostly learnt from front to back.
-      if last.isContinued(by: mapping) {
-        mappings[mappings.count - 1].length += mapping.length
-      } else {
-        mappings.append(mapping)
-      }
-      return
+  static func lastBlock(
+    startingAtOrBefore position: FileOffset, in blocks: UnsafeBufferPointer<Block>
+  ) -> Int {
+    var low = 0
+    var high = blocks.count
+    while low < high {
+      let middle = (low + high) / 2
+      if blocks[middle].start <= position { low = middle + 1 } else { high = middle }
     }
-    invalidate(from: mapping.offset, to: mapping.end)
-    var merged = mapping
-    let index = firstIndex(endingBehind: mapping.offset)
-    var replaced = index..<index
-    if index < mappings.count, merged.isContinued(by: mappings[index]) {
-      merged.length += mappings[index].length
-      replaced = index..<(index + 1)
-    }
-    if index > 0, mappings[index - 1].isContinued(by: merged) {
-      merged = mappings[index - 1]
-      merged.length =
-        replaced.isEmpty
-        ? merged.length + mapping.length
-        : merged.length + mapping.length + mappings[index].length
-      replaced = (index - 1)..<replaced.upperBound
-    }
-    mappings.replaceSubrange(replaced, with: CollectionOfOne(merged))
-  }
-
-  /// Forgets everything within [`start`, `end`), trimming and splitting what reaches beyond it.
-  public mutating func invalidate(from start: FileOffset, to end: FileOffset) {
-    guard start < end else { return }
-    let first = firstIndex(endingBehind: start)
-    var last = first
-    while last < mappings.count, mappings[last].offset < end { last += 1 }
-    guard first < last else { return }
-    let head = mappings[first]
-    let tail = mappings[last - 1]
-    var kept: [Mapping] = []
-    if head.offset < start { kept.append(head.clipped(from: head.offset, to: start)) }
-    if tail.end > end { kept.append(tail.clipped(from: end, to: tail.end)) }
-    mappings.replaceSubrange(first..<last, with: kept)
-  }
-
-  /// Forgets everything from `start` on.
-  public mutating func invalidate(from start: FileOffset) {
-    invalidate(from: start, to: FileOffset(.max))
-  }
-
-  public mutating func removeAll() {
-    mappings.removeAll()
+    return max(low - 1, 0)
   }
 }

@@ -18,6 +18,9 @@ public struct DeviceOffset: RawRepresentable, Hashable, Comparable, Sendable {
   @inlinable public init(rawValue: UInt64) { self.rawValue = rawValue }
   @inlinable public init(_ bytes: UInt64) { rawValue = bytes }
 
+  /// No place on any device: what a mapping without blocks has for an address (fuse-iomap ABI 3.2, NULL_ADDR).
+  @inlinable public static var null: Self { Self(.max) }
+
   @inlinable public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
   @inlinable public static func + (a: Self, bytes: UInt64) -> Self { Self(a.rawValue + bytes) }
 }

@@ -90,6 +90,7 @@ import Testing
         case .hole: .hole
         case .mapped: .mapped(cell + place)
         case .unwritten: .unwritten(cell + place)
+        default: .unknown
         }
     }
     return layout.mapping(start, end, model[start])
