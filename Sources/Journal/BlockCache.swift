@@ -19,6 +19,10 @@ public final class BlockCache {
     /// owners may claim a block, and one must not trust what was checked for the other.
     public var verifiedAs: Content?
     fileprivate(set) var isDirty = false
+    /// A copy is on its way to the device or into the log; what is read there is older until it arrives.
+    fileprivate var isBeingWritten = false
+
+    func endWriting() { isBeingWritten = false }
     fileprivate var wasUsed = true
 
     fileprivate init(block: BlockNumber, size: Int) {
@@ -32,6 +36,8 @@ public final class BlockCache {
   public let device: BlockDevice
   /// Bytes a block; the power of two that the file system uses.
   public private(set) var blockSize = 1024
+  /// Where changed blocks go, and from where some come back, if the file system has a journal.
+  public var log: JournalLog?
   private var buffers: [UInt64: Buffer] = [:]
   private var dirty: [Buffer] = []
 
@@ -40,6 +46,9 @@ public final class BlockCache {
   }
 
   public var isDirty: Bool { !dirty.isEmpty }
+
+  /// How many blocks have changed, at most.
+  public var dirtyCount: Int { dirty.count }
 
   /// Changes the unit of block numbers. Everything cached is written back and dropped.
   public func setBlockSize(_ size: Int) throws(Errno) {
@@ -56,9 +65,9 @@ public final class BlockCache {
       return buffer
     }
     let buffer = Buffer(block: block, size: blockSize)
-    try device.read(
-      into: UnsafeMutableRawBufferPointer(start: buffer.data, count: blockSize),
-      at: try byteOffset(of: block, count: 1))
+    let bytes = UnsafeMutableRawBufferPointer(start: buffer.data, count: blockSize)
+    let offset = try byteOffset(of: block, count: 1)
+    if log?.list.read(block, into: bytes) != true { try device.read(into: bytes, at: offset) }
     buffers[block.rawValue] = buffer
     return buffer
   }
@@ -100,9 +109,10 @@ public final class BlockCache {
   }
 
   /// Writes all changed blocks to the device, in the order of their numbers. When a write fails the
-  /// rest is still tried, what failed stays dirty, and the first error is thrown.
+  /// rest is still tried, what failed stays dirty, and the first error is thrown. Where there is a log, which is the way of all
+  /// changes, nothing is written.
   public func writeBack() throws(Errno) {
-    guard !dirty.isEmpty else { return }
+    guard !dirty.isEmpty, log == nil else { return }
     var pending = dirty.filter { $0.isDirty }
     pending.sort { $0.block < $1.block }
     dirty.removeAll(keepingCapacity: true)
@@ -121,11 +131,31 @@ public final class BlockCache {
     if let failure { throw failure }
   }
 
+  /// The changed buffers, in the order of their numbers, from now on unchanged and on their way.
+  func takeDirty() -> [Buffer] {
+    let taken = dirty.filter { $0.isDirty }.sorted { $0.block < $1.block }
+    dirty.removeAll(keepingCapacity: true)
+    for buffer in taken {
+      buffer.isDirty = false
+      buffer.isBeingWritten = true
+    }
+    return taken
+  }
+
+  /// False once the block was forgotten.
+  func isCurrent(_ buffer: Buffer) -> Bool { buffers[buffer.block.rawValue] === buffer }
+
+  /// Gives up what has changed.
+  public func dropChanges() {
+    for buffer in dirty { buffer.isDirty = false }
+    dirty.removeAll()
+  }
+
   /// Drops clean blocks that were not used since the last call, once more than `limit` bytes are held.
   /// Invalidates every buffer that callers may still hold.
   public func trim(to limit: Int) {
     guard buffers.count * blockSize > limit else { return }
-    for (number, buffer) in buffers where !buffer.isDirty {
+    for (number, buffer) in buffers where !buffer.isDirty && !buffer.isBeingWritten {
       if buffer.wasUsed { buffer.wasUsed = false } else { buffers[number] = nil }
     }
   }

@@ -1,5 +1,16 @@
 import Glibc
+import Synchronization
 import SystemPackage
+
+/// Sees what is done to a device: for tests that check it, record it, or have it fail: what is thrown here is the device's
+/// error, and nothing has been done.
+public protocol BlockDeviceObserver: AnyObject, Sendable {
+  func didRead(_ count: Int, at offset: UInt64)
+  func willWrite(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(Errno)
+  func willFlush() throws(Errno)
+  /// Everything written before `willFlush` is on stable storage.
+  func didFlush()
+}
 
 /// The window of a file or block device that holds a file system.
 ///
@@ -12,18 +23,30 @@ public final class BlockDevice: Sendable {
   /// Bytes from there that belong to the file system.
   public let byteCount: Int64
   public let isWritable: Bool
+  private let observer: (any BlockDeviceObserver)?
+  private let isStopped = Atomic<Bool>(false)
 
   /// `fileDescriptor` stays the caller's, who must keep it open for as long as the device is used.
-  public init(fileDescriptor: CInt, byteOffset: Int64, byteCount: Int64, isWritable: Bool) {
+  public init(
+    fileDescriptor: CInt, byteOffset: Int64, byteCount: Int64, isWritable: Bool,
+    observer: (any BlockDeviceObserver)? = nil
+  ) {
     self.fileDescriptor = fileDescriptor
     self.byteOffset = byteOffset
     self.byteCount = byteCount
     self.isWritable = isWritable
+    self.observer = observer
+  }
+
+  /// From now on every write is EIO, and nothing is flushed.
+  public func stopWriting() {
+    isStopped.store(true, ordering: .releasing)
   }
 
   /// Fills `buffer` from `offset`; a range that is not wholly within the device is EIO.
   public func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(Errno) {
     try check(UInt64(buffer.count), at: offset)
+    defer { observer?.didRead(buffer.count, at: offset) }
     var done = 0
     while done < buffer.count {
       let count = pread(
@@ -46,6 +69,8 @@ public final class BlockDevice: Sendable {
   public func write(_ buffer: UnsafeRawBufferPointer, at offset: UInt64) throws(Errno) {
     try check(UInt64(buffer.count), at: offset)
     guard isWritable else { throw .readOnlyFileSystem }
+    guard !isStopped.load(ordering: .acquiring) else { throw .ioError }
+    try observer?.willWrite(buffer, at: offset)
     var done = 0
     while done < buffer.count {
       let count = pwrite(
@@ -75,9 +100,12 @@ public final class BlockDevice: Sendable {
   /// Returns when everything written so far is on stable storage.
   public func synchronize() throws(Errno) {
     guard isWritable else { return }
+    guard !isStopped.load(ordering: .acquiring) else { throw .ioError }
+    try observer?.willFlush()
     while fdatasync(fileDescriptor) != 0 {
       if errno != EINTR { throw Errno(rawValue: errno) }
     }
+    observer?.didFlush()
   }
 
   /// EIO unless all of the `count` bytes from `offset` on are within the device.
