@@ -29,3 +29,6 @@ static inline uint32_t cext2fs_crc32c(uint32_t crc, const uint8_t *bytes, size_t
 #endif
   return ext2fs_crc32c_le(crc, bytes, count);
 }
+
+// Plain files and devices, nothing in between: for those who read an image from outside.
+static inline io_manager cext2fs_unix_io_manager(void) { return unix_io_manager; }

@@ -7,6 +7,8 @@ public struct InodeNumber: RawRepresentable, Hashable, Comparable, Sendable {
 
   /// The root directory (EXT2_ROOT_INO).
   public static let root = InodeNumber(2)
+  /// The journal, unless it is an ordinary file (EXT2_JOURNAL_INO).
+  static let journal = InodeNumber(8)
 
   @inlinable public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
 }

@@ -217,7 +217,7 @@ private struct BlockDamage {
     let fields = sizeAndBlockCount + blockMap
     UnsafeMutableRawPointer(directory.raw).storeBytes(
       of: value, toByteOffset: fields[place % fields.count], as: UInt8.self)
-    directory.mappings.withLock { $0 = .init() }
+    directory.mappings.removeAll()
   }
 
   /// Puts everything back. Blocks that were added meanwhile are leaked.
@@ -229,7 +229,7 @@ private struct BlockDamage {
           from: $0.baseAddress!, byteCount: $0.count)
       }
       try directory.store()
-      directory.mappings.withLock { $0 = .init() }
+      directory.mappings.removeAll()
       for (number, block) in blocks.enumerated() {
         guard let buffer = try directory.directoryBuffer(UInt32(number)) else { continue }
         block.withUnsafeBytes {

@@ -54,7 +54,7 @@ struct DirectoryFixture {
   }
 
   func locked<R>(_ body: () throws(Ext4Error) -> R) throws(Ext4Error) -> R {
-    try volume.metadata.withLock(body)
+    try volume.change(body)
   }
 
   @discardableResult

@@ -154,7 +154,7 @@ import Testing
         }
       }
       before.withUnsafeBytes { raw.copyMemory(from: $0.baseAddress!, byteCount: size) }
-      directory.mappings.withLock { $0 = .init() }
+      directory.mappings.removeAll()
       directory.directoryHints = DirectoryHints()
       try fixture.locked { () throws(Ext4Error) in try directory.store() }
     }

@@ -42,7 +42,10 @@ extension Volume {
     let last = BlockNumber(run.end.rawValue - 1)
     for group in group(of: run.first)...group(of: last) { changedGroups.blocksChanged(in: group) }
     // What was metadata may become data, which is written behind the cache's back.
-    if !inUse { cache.forget(run.first, count: run.count) }
+    if !inUse {
+      cache.forget(run.first, count: run.count)
+      hold(run)
+    }
   }
 
   func group(of block: BlockNumber) -> UInt32 {
@@ -68,12 +71,17 @@ extension Volume {
     ext2fs_free_blocks_count(superblock) > floor(for: purpose)
   }
 
+  /// Whether `count` blocks can be taken now for this purpose.
+  func hasRoom(for purpose: Purpose, count: UInt64) -> Bool {
+    allocatableBlocks >= floor(for: purpose) + count
+  }
+
   /// Takes up to `wanted` consecutive blocks, as near behind `goal` as there are some. ENOSPC when there is
   /// none. The caller adds them to the inode's count.
   func allocateBlocks(
     near goal: BlockNumber, upTo wanted: UInt64, for purpose: Purpose
   ) throws(Ext4Error) -> BlockRun {
-    let free = ext2fs_free_blocks_count(superblock)
+    let free = allocatableBlocks
     let floor = floor(for: purpose)
     guard free > floor else { throw .errno(.noSpace) }
     let limit = min(wanted, free - floor)

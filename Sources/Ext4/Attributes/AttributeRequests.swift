@@ -23,7 +23,7 @@ extension Inode {
     keepsSetGroupID: (_ groupID: UInt32) -> Bool
   ) throws(Ext4Error) {
     try volume.requireWritable()
-    try volume.metadata.withLock { () throws(Ext4Error) in
+    try volume.change { () throws(Ext4Error) in
       try requireAttributesChangeable()
       let changed: Bool
       if strcmp(name, "system.posix_acl_access") == 0 {
@@ -37,7 +37,7 @@ extension Inode {
 
   public func removeExtendedAttribute(_ name: UnsafePointer<CChar>) throws(Ext4Error) {
     try volume.requireWritable()
-    try volume.metadata.withLock { () throws(Ext4Error) in
+    try volume.change { () throws(Ext4Error) in
       try requireAttributesChangeable()
       if try removeAttribute(named: name) { try noteAttributeChange() }
     }
@@ -53,7 +53,7 @@ extension Inode {
 
   private func noteAttributeChange() throws(Ext4Error) {
     foldWriteTime()
-    changeTime = .now
+    noteChangeTime()
     try store()
   }
 }

@@ -14,6 +14,8 @@ extension Inode {
   ) throws(Ext4Error) -> Bool {
     guard let acl = try newACL(value) else { return try store(nil, as: .accessACL) }
     guard acl.isValid else { throw .errno(.invalidArgument) }
+    // The kernel sets the mode that goes with it.
+    if isManagedByKernel { return try store(acl, as: .accessACL) }
     let (bits, isMinimal) = acl.equivalentMode
     var newMode = mode & ~0o777 | bits
     if clearSetGroupID { newMode &= ~0o2000 }

@@ -13,7 +13,7 @@ extension Inode {
     guard policy != .noatime, volume.isWritable else { return }
     let now = Timestamp.now
     if policy == .relatime, now.seconds < accessCurrentUntil.load(ordering: .relaxed) { return }
-    try volume.metadata.withLock { () throws(Ext4Error) in
+    try volume.change { () throws(Ext4Error) in
       guard linkCount > 0, !flags.contains(.noAccessTime) else { return }
       foldWriteTime()
       let last = accessTime

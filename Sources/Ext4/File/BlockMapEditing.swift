@@ -5,13 +5,16 @@ import Journal
 // Giving blocks to a file and taking them away. Metadata lock held, and `io` exclusively for regular files.
 extension Inode {
   /// Takes blocks for the hole [`first`, `end`) without recording them: as few runs as possible, beginning where
-  /// the file's blocks before it end. Fewer blocks than asked for when the file system is full; none is ENOSPC.
-  func takeBlocks(from first: UInt32, to end: UInt64) throws(Ext4Error) -> [Extent] {
+  /// the file's blocks before it end. Fewer blocks than asked for when the file system is full, or more than `runs` runs would
+  /// be needed; none is ENOSPC.
+  func takeBlocks(
+    from first: UInt32, to end: UInt64, runs maximum: Int = .max
+  ) throws(Ext4Error) -> [Extent] {
     var taken: [Extent] = []
     var position = UInt64(first)
     var goal = try goal(before: first)
     let purpose = self.purpose
-    while position < end {
+    while position < end, taken.count < maximum {
       let limit = UInt64(Extent.maximumCount(isUnwritten: true))
       let run: BlockRun
       do throws(Ext4Error) {
@@ -47,18 +50,26 @@ extension Inode {
       try recordIndirect(extent)
     }
     addBlocks(UInt64(extent.count))
-    mappings.withLock { $0.upsert(extent.mapping(blockShift: volume.blockShift)) }
+    guard !volume.isBroken(at: .keepsHoleOverNewBlocks) else { return }
+    mappings.withReadFork { $0.upsert(extent.mapping(blockShift: volume.blockShift)) }
   }
 
-  /// Marks the unwritten blocks [`first`, `end`) as written.
-  func convert(from first: UInt32, to end: UInt64) throws(Ext4Error) {
+  /// Marks the blocks of an unwritten mapping, whole blocks all of them, as written.
+  func convert(_ mapping: Mapping) throws(Ext4Error) {
     defer { noteTreeChange() }
-    let tree = try ExtentTree(of: self)
-    try tree.convert(from: first, to: end)
-    let start = FileOffset(UInt64(first) << volume.blockShift)
-    mappings.withLock { cache in
-      cache.invalidate(from: start, to: FileOffset(end << volume.blockShift))
+    let shift = volume.blockShift
+    var written = mapping
+    written.kind = .mapped
+    do throws(Ext4Error) {
+      let tree = try ExtentTree(of: self)
+      try tree.convert(
+        from: UInt32(mapping.offset.rawValue >> shift), to: mapping.end.rawValue >> shift)
+    } catch {
+      mappings.withReadFork { $0.invalidate(from: mapping.offset, to: mapping.end) }
+      throw error
     }
+    guard !volume.isBroken(at: .keepsUnwrittenMappings) else { return }
+    mappings.withReadFork { $0.upsert(written) }
   }
 
   /// Frees all blocks in [`first`, `end`), leaving a hole. ENOSPC, with nothing freed, when a hole in the middle of an extent
@@ -66,24 +77,37 @@ extension Inode {
   ///
   /// Not by ext2fs_punch: that of libext2fs 1.47.0 refuses blocks at the very end of the file system.
   func removeBlocks(from first: UInt32, to end: UInt64) throws(Ext4Error) {
-    mappings.withLock { cache in
-      cache.invalidate(
-        from: FileOffset(UInt64(first) << volume.blockShift),
-        to: FileOffset(min(end, UInt64(1) << 32) << volume.blockShift))
+    while try !removeSomeBlocks(from: first, to: end) {}
+  }
+
+  /// Frees as many of the blocks in [`first`, `end`) as one step may. Returns whether none is left.
+  func removeSomeBlocks(from first: UInt32, to end: UInt64) throws(Ext4Error) -> Bool {
+    var budget = RemovalBudget(volume)
+    if !volume.isBroken(at: .keepsMappingsOfRemovedBlocks) {
+      mappings.withReadFork { cache in
+        cache.invalidate(
+          from: FileOffset(UInt64(first) << volume.blockShift),
+          to: FileOffset(min(end, UInt64(1) << 32) << volume.blockShift))
+      }
     }
     if flags.contains(.extents) {
       defer { noteTreeChange() }
-      try removeExtents(from: UInt64(first), to: end)
-      try pullInExtentTree()
+      try removeExtents(from: UInt64(first), to: end, &budget)
+      if !budget.isSpent { try pullInExtentTree() }
     } else {
-      try removeIndirect(from: UInt64(first), to: end)
+      try removeIndirect(from: UInt64(first), to: end, &budget)
     }
+    return !budget.isSpent
   }
 
-  private func removeExtents(from first: UInt64, to end: UInt64) throws(Ext4Error) {
+  private func removeExtents(
+    from first: UInt64, to end: UInt64, _ budget: inout RemovalBudget
+  ) throws(Ext4Error) {
     let tree = try ExtentTree(of: self)
     var position = first
-    while position < end, let extent = try tree.removeExtent(from: position, to: end) {
+    while position < end, budget.allowsAnother(),
+      let extent = try tree.removeExtent(from: position, to: end)
+    {
       freeData(BlockRun(first: extent.physical, count: UInt64(extent.count)))
       position = extent.end
     }

@@ -269,7 +269,7 @@ struct ExtentTree: ~Copyable {
     if Int(info.num_entries) + count <= Int(info.max_entries) { return }
     // A split takes a block on each level, and a new root one more.
     let needed = UInt64(count) * UInt64(max(info.max_depth, 0) + 2)
-    guard ext2fs_free_blocks_count(inode.volume.superblock) >= needed else {
+    guard inode.volume.allocatableBlocks >= needed else {
       throw .errno(.noSpace)
     }
   }

@@ -2,7 +2,7 @@ import CExt2FS
 import Journal
 
 // libext2fs splits a full node in halves and never joins two. A tree that has grown or shrunk that way is valid,
-// but e2fsck offers to rebuild it. This does so first. Metadata lock held, for all of this.
+// but e2fsck offers to rebuild it. This does so first. Metadata lock held, unless it says otherwise.
 extension Inode {
   /// Says that the extent tree has changed, so that it is looked at once the inode is no longer in use. A tree without
   /// nodes of its own is always compact.
@@ -18,6 +18,21 @@ extension Inode {
     extentTreeChanged.store(false, ordering: .releasing)
     guard let survey = try surveyExtentTree(), survey.isWasteful else { return }
     try rebuildExtentTree(survey)
+  }
+
+  /// The same in a step of its own that has room for the whole tree. One that is too large for a transaction stays as it is, which is
+  /// valid. Metadata lock not held.
+  func compactExtentTreeInOneStep() throws(Ext4Error) {
+    let nodes = try volume.metadata.withLock { () throws(Ext4Error) in
+      extentTreeChanged.store(false, ordering: .releasing)
+      guard linkCount > 0, let survey = try surveyExtentTree(), survey.isWasteful else { return 0 }
+      return survey.blocks.count
+    }
+    let credits = nodes + Credits.ordinary
+    guard nodes > 0, credits <= volume.log?.maximumTransactionBlocks ?? .max else { return }
+    try volume.change(credits: credits) { () throws(Ext4Error) in
+      if linkCount > 0, volume.isWritable { try compactExtentTree() }
+    }
   }
 
   /// Moves the extents of a file that has lost most of them into the inode. Reads a few nodes at most.

@@ -24,18 +24,16 @@ extension Inode {
     try volume.requireWritable()
     try dropPrivileges(options)
     try io.withWriteLock { () throws(Ext4Error) in
-      try volume.commitGate.withReadLock { () throws(Ext4Error) in
-        if hasInlineData.load(ordering: .relaxed) {
-          try volume.metadata.withLock { () throws(Ext4Error) in try moveInlineDataToBlocks() }
-        }
-        switch operation {
-        case .allocate(let keepSize):
-          try allocate(from: offset, to: end, keepSize: keepSize)
-        case .punchHole:
-          try punchHole(from: offset, to: end)
-        case .zeroRange(let keepSize):
-          try zeroRange(from: offset, to: end, keepSize: keepSize)
-        }
+      if hasInlineData.load(ordering: .relaxed) {
+        try volume.change { () throws(Ext4Error) in try moveInlineDataToBlocks() }
+      }
+      switch operation {
+      case .allocate(let keepSize):
+        try allocate(from: offset, to: end, keepSize: keepSize)
+      case .punchHole:
+        try punchHole(from: offset, to: end)
+      case .zeroRange(let keepSize):
+        try zeroRange(from: offset, to: end, keepSize: keepSize)
       }
     }
   }
@@ -52,23 +50,26 @@ extension Inode {
 
   private func allocate(from start: UInt64, to end: UInt64, keepSize: Bool) throws(Ext4Error) {
     if !keepSize { try zeroBehindEnd(upTo: end) }
-    try volume.metadata.withLock { () throws(Ext4Error) in
-      guard flags.contains(.extents) else { throw .errno(.notSupported) }
-      try fillHoles(in: blocks(touching: start, end))
+    try fillHoles(in: blocks(touching: start, end))
+    try volume.change { () throws(Ext4Error) in
+      keepBlocksAhead(below: blocks(touching: start, end).upperBound)
       try finishChange(end: keepSize ? 0 : end)
     }
   }
 
   private func punchHole(from start: UInt64, to end: UInt64) throws(Ext4Error) {
+    // Where the kernel moves the data the file may be longer than is known here.
     let size = sizeInBytes.load(ordering: .acquiring)
-    guard start < size else { return }
+    guard start < size || isMovedByKernel.load(ordering: .relaxed) else { return }
     try zeroEdges(from: start, to: end)
-    try volume.metadata.withLock { () throws(Ext4Error) in
-      let whole = blocks(within: start, end)
-      if !whole.isEmpty {
-        try removeBlocks(from: UInt32(whole.lowerBound), to: whole.upperBound)
-      }
+    let whole = blocks(within: start, end)
+    try volume.changeInSteps { () throws(Ext4Error) in
+      let isDone =
+        whole.isEmpty
+        ? true
+        : try removeSomeBlocks(from: UInt32(whole.lowerBound), to: whole.upperBound)
       try finishChange(end: 0)
+      return isDone
     }
   }
 
@@ -78,20 +79,26 @@ extension Inode {
     }
     if !keepSize { try zeroBehindEnd(upTo: end) }
     try zeroEdges(from: start, to: end)
-    try volume.metadata.withLock { () throws(Ext4Error) in
-      // The new blocks are found before the old ones are given up.
-      try fillHoles(in: blocks(touching: start, end))
-      let whole = blocks(within: start, end)
-      if !whole.isEmpty {
-        try removeBlocks(from: UInt32(whole.lowerBound), to: whole.upperBound)
-        try fillHoles(in: whole)
+    // The new blocks are found before the old ones are given up.
+    try fillHoles(in: blocks(touching: start, end))
+    let whole = blocks(within: start, end)
+    if !whole.isEmpty {
+      try volume.changeInSteps { () throws(Ext4Error) in
+        let isDone = try removeSomeBlocks(from: UInt32(whole.lowerBound), to: whole.upperBound)
+        try store()
+        return isDone
       }
+      try fillHoles(in: whole)
+    }
+    try volume.change { () throws(Ext4Error) in
+      keepBlocksAhead(below: blocks(touching: start, end).upperBound)
       try finishChange(end: keepSize ? 0 : end)
     }
   }
 
-  /// Zeroes the parts of blocks at both ends of a range that are in it.
+  /// Zeroes the parts of blocks at both ends of a range that are in it. Where the kernel moves the data, it does that.
   private func zeroEdges(from start: UInt64, to end: UInt64) throws(Ext4Error) {
+    guard !isMovedByKernel.load(ordering: .relaxed) else { return }
     let whole = blocks(within: start, end)
     let wholeStart = whole.lowerBound << volume.blockShift
     let wholeEnd = whole.upperBound << volume.blockShift
@@ -103,29 +110,61 @@ extension Inode {
     }
   }
 
-  /// Takes unwritten blocks for all holes in `range`, or none. Metadata lock held.
+  /// Takes unwritten blocks for all holes in `range`; none, and ENOSPC, when there is no room for all of them.
   private func fillHoles(in range: Range<UInt64>) throws(Ext4Error) {
     guard range.upperBound <= UInt64(UInt32.max) else { throw .errno(.fileTooLarge) }
-    var taken: [Extent] = []
+    var block = range.lowerBound
+    try volume.changeInSteps { () throws(Ext4Error) in
+      guard flags.contains(.extents) else { throw .errno(.notSupported) }
+      if block == range.lowerBound { try requireRoom(forHolesIn: range) }
+      block = try fillSomeHoles(in: block..<range.upperBound)
+      try store()
+      return block == range.upperBound
+    }
+  }
+
+  /// Metadata lock held, for all of the following.
+  private func requireRoom(forHolesIn range: Range<UInt64>) throws(Ext4Error) {
+    var missing: UInt64 = 0
+    var block = range.lowerBound
+    while block < range.upperBound {
+      let mapping = try mapping(
+        at: FileOffset(block << volume.blockShift), metadataHeld: true)
+      let end = min(mapping.end.rawValue >> volume.blockShift, range.upperBound)
+      if mapping.kind == .hole { missing += end - block }
+      block = end
+    }
+    guard missing == 0 || volume.hasRoom(for: purpose, count: missing) else {
+      throw .errno(.noSpace)
+    }
+  }
+
+  /// Fills as many holes as one step may, and returns where the first of the others may be.
+  private func fillSomeHoles(in range: Range<UInt64>) throws(Ext4Error) -> UInt64 {
+    var block = range.lowerBound
+    var runs = 0
+    while block < range.upperBound, runs < Credits.runsPerStep {
+      let position = FileOffset(block << volume.blockShift)
+      let mapping = try mapping(at: position, metadataHeld: true)
+      let end = min(mapping.end.rawValue >> volume.blockShift, range.upperBound)
+      guard mapping.kind == .hole else {
+        block = end
+        continue
+      }
+      let taken = try takeBlocks(
+        from: UInt32(block), to: end, runs: Credits.runsPerStep - runs)
+      block = try record(unwritten: taken)
+      runs += taken.count
+    }
+    return block
+  }
+
+  /// Enters blocks that were taken, and returns where they end.
+  private func record(unwritten taken: [Extent]) throws(Ext4Error) -> UInt64 {
     var recorded = 0
     do throws(Ext4Error) {
-      var block = range.lowerBound
-      while block < range.upperBound {
-        let position = FileOffset(block << volume.blockShift)
-        let mapping = try mapping(at: position, metadataHeld: true)
-        let end = min(mapping.end.rawValue >> volume.blockShift, range.upperBound)
-        if mapping.kind == .hole {
-          let new = try takeBlocks(from: UInt32(block), to: end)
-          taken += new.map {
-            var extent = $0
-            extent.isUnwritten = true
-            return extent
-          }
-          guard taken.last!.end == end else { throw .errno(.noSpace) }
-        }
-        block = end
-      }
-      for extent in taken {
+      for var extent in taken {
+        extent.isUnwritten = true
         try record(extent)
         recorded += 1
       }
@@ -133,15 +172,17 @@ extension Inode {
       giveBack(Array(taken[recorded...]))
       throw error
     }
+    return taken[taken.count - 1].end
   }
 
-  /// Metadata lock held.
   private func finishChange(end: UInt64) throws(Ext4Error) {
     if end > size { size = end }
     volume.noteLargeFile(self)
-    foldWriteTime()
-    modificationTime = .now
-    changeTime = modificationTime
+    if !isMovedByKernel.load(ordering: .relaxed) {
+      foldWriteTime()
+      modificationTime = .now
+      changeTime = modificationTime
+    }
     try store()
   }
 }

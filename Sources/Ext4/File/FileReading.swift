@@ -9,7 +9,8 @@ extension Inode {
   public func read(
     into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
   ) throws(Ext4Error) -> Int {
-    try io.withReadLock { () throws(Ext4Error) in
+    try requireOwnData()
+    return try io.withReadLock { () throws(Ext4Error) in
       let size = sizeInBytes.load(ordering: .acquiring)
       guard offset < size, !buffer.isEmpty else { return 0 }
       let count = Int(min(UInt64(buffer.count), size - offset))

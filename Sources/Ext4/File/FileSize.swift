@@ -38,37 +38,47 @@ extension Inode {
     guard newSize <= volume.maximumFileSize(of: self) else { throw .errno(.fileTooLarge) }
     try io.withWriteLock { () throws(Ext4Error) in
       if hasInlineData.load(ordering: .relaxed) {
-        try volume.metadata.withLock { () throws(Ext4Error) in try moveInlineDataToBlocks() }
+        try volume.change { () throws(Ext4Error) in try moveInlineDataToBlocks() }
       }
       let oldSize = sizeInBytes.load(ordering: .acquiring)
       if newSize > oldSize {
         try zeroBehindEnd(upTo: newSize)
-      } else {
+      } else if !isMovedByKernel.load(ordering: .relaxed) {
         // The rest of the block that stays must read as zeros when the file grows again.
         let blockSize = UInt64(volume.blockSize)
         let blockEnd = (newSize + blockSize - 1) / blockSize * blockSize
         try zeroMapped(from: newSize, to: min(blockEnd, max(oldSize, newSize)))
       }
-      try volume.metadata.withLock { () throws(Ext4Error) in
+      // Preallocated blocks behind the old end go as well, even when the size stays. Where the kernel moves the data, the
+      // file may have been longer in its memory than here, and have blocks there.
+      let shrinks = newSize <= oldSize || isMovedByKernel.load(ordering: .relaxed)
+      try volume.changeInSteps { () throws(Ext4Error) in
         size = newSize
         volume.noteLargeFile(self)
-        // Preallocated blocks behind the old end go as well, even when the size stays.
-        if newSize <= oldSize { try removeBlocksBehindEnd() }
-        try store()
+        guard shrinks, try !removeSomeBlocksBehindEnd() else {
+          if linkCount > 0 { try volume.removeOrphan(self) }
+          try store()
+          return true
+        }
+        // Whoever comes after a crash goes on.
+        try volume.addOrphan(self)
+        return false
       }
     }
   }
 
-  /// Frees what lies behind the block that holds the last byte. Metadata lock held.
-  func removeBlocksBehindEnd() throws(Ext4Error) {
+  /// Frees what lies behind the block that holds the last byte, as far as one step goes. Returns whether nothing is left. Metadata
+  /// lock held.
+  func removeSomeBlocksBehindEnd() throws(Ext4Error) -> Bool {
     let first = (size + UInt64(volume.blockSize) - 1) >> volume.blockShift
-    guard first <= UInt64(UInt32.max) else { return }
-    try removeBlocks(from: UInt32(first), to: UInt64(1) << 32)
+    guard first <= UInt64(UInt32.max) else { return true }
+    return try removeSomeBlocks(from: UInt32(first), to: UInt64(1) << 32)
   }
 
   /// Moves data that lies in the inode itself to a block, so that it can grow. Metadata lock held, and `io`
   /// exclusively.
   func moveInlineDataToBlocks() throws(Ext4Error) {
+    noteServerData()
     let data = try inlineData()
     let blockSize = volume.blockSize
     let count = (data.count + blockSize - 1) / blockSize
@@ -97,7 +107,7 @@ extension Inode {
       _ = bytes.initializeMemory(as: UInt8.self, repeating: 0)
     }
     initializeBlockMap()
-    mappings.withLock { $0.removeAll() }
+    mappings.removeAll()
     // An empty map has room for the few pieces in the inode itself, so that this cannot fail for want of space.
     for extent in taken { try record(extent) }
     hasInlineData.store(false, ordering: .releasing)

@@ -26,14 +26,33 @@ extension Inode {
     let (end, overflow) = offset.addingReportingOverflow(UInt64(buffer.count))
     guard !overflow, end <= volume.maximumFileSize(of: self) else { throw .errno(.fileTooLarge) }
     try volume.requireWritable()
-    if !options.contains(.writeback) {
-      noteWriteTime()
-    }
+    try requireOwnData()
+    noteServerData()
+    if !options.contains(.writeback) { noteWriteTime() }
+    defer { if options.contains(.writeback) { volume.noteWriteback() } }
     try dropPrivileges(options)
-    if try overwrite(buffer, at: offset, end: end) { return buffer.count }
-    return try io.withWriteLock { () throws(Ext4Error) in
-      try volume.commitGate.withReadLock { () throws(Ext4Error) in
-        try extend(buffer, at: offset, options: options)
+    var done = 0
+    while done < buffer.count {
+      let rest = UnsafeRawBufferPointer(rebasing: buffer[done...])
+      if try overwrite(rest, at: offset + UInt64(done), end: end) { break }
+      do throws(Ext4Error) {
+        done += try writeStep(rest, at: offset + UInt64(done))
+      } catch {
+        // The kernel's writeback takes no short count for an answer.
+        guard error.errno == .noSpace, done > 0, !options.contains(.writeback) else { throw error }
+        return done
+      }
+    }
+    return buffer.count
+  }
+
+  /// Writes as much of `buffer` as one step may find blocks for, and returns how much.
+  private func writeStep(
+    _ buffer: UnsafeRawBufferPointer, at offset: UInt64
+  ) throws(Ext4Error) -> Int {
+    try io.withWriteLock { () throws(Ext4Error) in
+      try volume.changeWithoutCommit { () throws(Ext4Error) in
+        try extend(buffer, at: offset)
       }
     }
   }
@@ -75,7 +94,7 @@ extension Inode {
   /// metadata says where it is: first blocks are taken, then written, then recorded. `io` held exclusively and
   /// `commitGate` shared.
   private func extend(
-    _ buffer: UnsafeRawBufferPointer, at offset: UInt64, options: WriteOptions
+    _ buffer: UnsafeRawBufferPointer, at offset: UInt64
   ) throws(Ext4Error) -> Int {
     if hasInlineData.load(ordering: .relaxed) {
       try volume.metadata.withLock { () throws(Ext4Error) in try moveInlineDataToBlocks() }
@@ -94,7 +113,6 @@ extension Inode {
       volume.metadata.withLock { undo(plan) }
       throw error
     }
-    if count < buffer.count, options.contains(.writeback) { throw .errno(.noSpace) }
     return count
   }
 
@@ -111,8 +129,8 @@ extension Inode {
     var taken: [Extent] = []
     var recorded = 0
     /// Unwritten blocks that become written.
-    var conversions: [Range<UInt64>] = []
-    /// Where the write ends: short of what was asked for when the file system is full.
+    var conversions: [Mapping] = []
+    /// Where the write ends: short of what was asked for when the file system is full, or in too many pieces for one step.
     var end: UInt64
 
     /// Blocks that must be given back when the write fails.
@@ -135,11 +153,16 @@ extension Inode {
         plan.pieces.append(.init(mapping: clipped, isFresh: false))
       case .unwritten:
         plan.pieces.append(.init(mapping: clipped, isFresh: true))
-        plan.conversions.append(block..<pieceEnd)
+        plan.conversions.append(clipped)
+        if plan.conversions.count >= Credits.runsPerStep {
+          plan.end = min(end, pieceEnd << shift)
+          return plan
+        }
       case .hole:
         let taken: [Extent]
         do throws(Ext4Error) {
-          taken = try takeBlocks(from: UInt32(block), to: pieceEnd)
+          taken = try takeBlocks(
+            from: UInt32(block), to: pieceEnd, runs: Credits.runsPerStep - plan.taken.count)
         } catch {
           guard error.errno == .noSpace, position.rawValue > start else {
             giveBack(plan.taken)
@@ -151,10 +174,12 @@ extension Inode {
         plan.taken += taken
         plan.pieces += taken.map { .init(mapping: $0.mapping(blockShift: shift), isFresh: true) }
         let reached = taken.last!.end
-        if reached < pieceEnd {
+        if reached < pieceEnd || plan.taken.count >= Credits.runsPerStep {
           plan.end = min(end, reached << shift)
           return plan
         }
+      case .delalloc, .inline, .noCache, .retryCache, .pureOverwrite:
+        throw .corrupted(number, what: "a file is mapped in a way that ext4 does not have")
       }
       block = pieceEnd
     }
@@ -185,9 +210,7 @@ extension Inode {
       try record(extent)
       plan.recorded += 1
     }
-    for range in plan.conversions where range.lowerBound << volume.blockShift < end {
-      try convert(from: UInt32(range.lowerBound), to: range.upperBound)
-    }
+    for mapping in plan.conversions where mapping.offset.rawValue < end { try convert(mapping) }
     if end > size { size = end }
     volume.noteLargeFile(self)
     if !plan.taken.isEmpty { hasNewBlocks.store(true, ordering: .releasing) }
@@ -199,7 +222,7 @@ extension Inode {
     giveBack(plan.unrecorded)
     guard plan.recorded > 0 else { return }
     do throws(Ext4Error) {
-      try removeBlocksBehindEnd()
+      while try !removeSomeBlocksBehindEnd() {}
       try store()
     } catch {
       volume.noteLocked(error)
@@ -207,8 +230,9 @@ extension Inode {
   }
 
   /// Zeroes the rest of the last block when the file is about to grow beyond it: what stands there was never the
-  /// file's. `io` held exclusively.
+  /// file's. Where the kernel moves the data, it does that. `io` held exclusively.
   func zeroBehindEnd(upTo newEnd: UInt64) throws(Ext4Error) {
+    guard !isMovedByKernel.load(ordering: .relaxed) else { return }
     let end = sizeInBytes.load(ordering: .acquiring)
     let within = end % UInt64(volume.blockSize)
     guard newEnd > end, within != 0 else { return }
@@ -231,6 +255,7 @@ extension Inode {
   func writeDevice(_ buffer: UnsafeRawBufferPointer, at address: DeviceOffset) throws(Ext4Error) {
     do throws(Errno) {
       try volume.device.write(buffer, at: address.rawValue)
+      volume.noteUnflushedData()
     } catch {
       throw .library(code: Int(error.rawValue), doing: "writing file data", number)
     }
@@ -239,6 +264,7 @@ extension Inode {
   private func zeroDevice(_ count: UInt64, at address: DeviceOffset) throws(Ext4Error) {
     do throws(Errno) {
       try volume.device.writeZeros(count, at: address.rawValue)
+      volume.noteUnflushedData()
     } catch {
       throw .library(code: Int(error.rawValue), doing: "writing file data", number)
     }

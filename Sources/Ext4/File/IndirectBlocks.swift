@@ -151,9 +151,11 @@ extension Inode {
     }
   }
 
-  /// Frees the blocks in [`first`, `end`) and the arrays of pointers that are left empty. Metadata lock held; the caller stores
-  /// the inode.
-  func removeIndirect(from first: UInt64, to end: UInt64) throws(Ext4Error) {
+  /// Frees the blocks in [`first`, `end`), as far as the budget goes, and the arrays of pointers that are left empty. Metadata
+  /// lock held; the caller stores the inode.
+  func removeIndirect(
+    from first: UInt64, to end: UInt64, _ budget: inout RemovalBudget
+  ) throws(Ext4Error) {
     let pointers = UnsafeMutableRawPointer(raw)
       .advanced(by: MemoryLayout<ext2_inode_large>.offset(of: \.i_block)!)
       .assumingMemoryBound(to: UInt32.self)
@@ -165,7 +167,7 @@ extension Inode {
       if start < end, start + span > first {
         try clear(
           pointers + slot, span: span, from: first > start ? first - start : 0,
-          to: min(end - start, span))
+          to: min(end - start, span), &budget)
       }
       start += span
     }
@@ -175,9 +177,11 @@ extension Inode {
   /// whether that is so.
   @discardableResult
   private func clear(
-    _ pointer: UnsafeMutablePointer<UInt32>, span: UInt64, from first: UInt64, to end: UInt64
+    _ pointer: UnsafeMutablePointer<UInt32>, span: UInt64, from first: UInt64, to end: UInt64,
+    _ budget: inout RemovalBudget
   ) throws(Ext4Error) -> Bool {
     guard pointer.pointee != 0 else { return true }
+    guard budget.allowsAnother() else { return false }
     let block = BlockNumber(UInt64(pointer.pointee))
     guard volume.contains(block) else {
       throw .corrupted(number, what: "a block number lies outside the file system")
@@ -193,7 +197,7 @@ extension Inode {
         if start < end, start + below > first {
           let isGone = try clear(
             pointers + Int(slot), span: below, from: first > start ? first - start : 0,
-            to: min(end - start, below))
+            to: min(end - start, below), &budget)
           if !isGone { isEmpty = false }
         } else if pointers[Int(slot)] != 0 {
           isEmpty = false

@@ -8,7 +8,7 @@ extension Inode {
   /// or, for what is not a regular file, the metadata lock; pass true for `metadataHeld` in that case.
   @inline(__always)
   func mapping(at position: FileOffset, metadataHeld: Bool = false) throws(Ext4Error) -> Mapping {
-    if let known = mappings.withLock({ $0.lookup(position) }) { return known }
+    if let known = mappings.lookup(position, for: .read) { return known }
     if metadataHeld { return try loadMappings(at: position) }
     return try volume.metadata.withLock { () throws(Ext4Error) in
       try loadMappings(at: position)
@@ -32,10 +32,13 @@ extension Inode {
     let found =
       flags.contains(.extents)
       ? try loadExtents(at: position) : try loadIndirectBlocks(at: position)
-    return mappings.withLock { cache in
+    let answer = mappings.withReadFork { cache in
+      if cache.count > MappingBudget.largestFile { cache.removeAll() }
       for mapping in found { cache.upsert(mapping) }
       return cache.lookup(position) ?? .hole(at: position, length: UInt64(volume.blockSize))
     }
+    volume.account(for: self)
+    return answer
   }
 
   /// The end of the largest file that the map can describe, in bytes.

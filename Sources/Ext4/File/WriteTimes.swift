@@ -24,15 +24,17 @@ extension Inode {
 }
 
 extension Volume {
-  /// Brings the times of all recently written files up to date. Metadata lock held.
-  func foldWriteTimes() throws(Ext4Error) {
-    let written = recentlyWritten.withLock { list in
-      let all = list
-      list.removeAll(keepingCapacity: true)
-      return all
+  /// Brings the times of recently written files up to date: of at most `limit` of them. Returns whether that were all. Metadata lock held.
+  @discardableResult
+  func foldWriteTimes(ofAtMost limit: Int = .max) throws(Ext4Error) -> Bool {
+    let (written, isAll) = recentlyWritten.withLock { list in
+      let some = Array(list.prefix(limit))
+      list.removeFirst(some.count)
+      return (some, list.isEmpty)
     }
     for inode in written where inode.foldWriteTime() && inode.linkCount > 0 {
       try inode.store()
     }
+    return isAll
   }
 }

@@ -23,6 +23,8 @@ public struct FileStatus: Sendable {
   public var birthTime: Timestamp?
   public var flags: InodeFlags
   public var projectID: UInt32
+  /// The kernel moves the file's data and asks for mappings.
+  public var isMovedByKernel: Bool
 }
 
 extension Inode {
@@ -39,7 +41,8 @@ extension Inode {
       userID: userID, groupID: groupID, size: size, sectorCount: sectorCount,
       device: isDevice ? deviceNumber : 0, blockSize: UInt32(volume.blockSize),
       accessTime: accessTime, modificationTime: modificationTime, changeTime: changeTime,
-      birthTime: birthTime, flags: flags, projectID: projectID)
+      birthTime: birthTime, flags: flags, projectID: projectID,
+      isMovedByKernel: isMovedByKernel.load(ordering: .acquiring))
   }
 }
 
@@ -70,14 +73,17 @@ extension Inode {
   /// no regular file.
   public func apply(_ change: AttributeChange) throws(Ext4Error) {
     try volume.requireWritable()
-    try volume.metadata.withLock { () throws(Ext4Error) in try requireChangeable(change) }
+    // The kernel has checked already where it knows the flags, and its own record of times must not be lost.
+    if !isManagedByKernel {
+      try volume.metadata.withLock { () throws(Ext4Error) in try requireChangeable(change) }
+    }
     if let newSize = change.size {
       guard isRegularFile else { throw .errno(isDirectory ? .isDirectory : .invalidArgument) }
       guard newSize <= volume.maximumFileSize(of: self) else { throw .errno(.fileTooLarge) }
       try dropPrivileges(change.privileges)
       try resize(to: newSize)
     }
-    try volume.metadata.withLock { () throws(Ext4Error) in
+    try volume.change { () throws(Ext4Error) in
       let now = Timestamp.now
       foldWriteTime()
       if change.userID != nil || change.groupID != nil {
@@ -90,10 +96,12 @@ extension Inode {
         mode = mode & 0o170000 | newMode & 0o7777
         try adjustACL(forMode: mode)
       }
-      if change.size != nil { modificationTime = now }
+      // The times of a file whose data the kernel moves are the kernel's: it says what they shall be.
+      let keepsTimes = isMovedByKernel.load(ordering: .relaxed)
+      if change.size != nil, !keepsTimes { modificationTime = now }
       if let time = change.accessTime { accessTime = time }
       if let time = change.modificationTime { modificationTime = time }
-      changeTime = change.changeTime ?? now
+      if let time = change.changeTime { changeTime = time } else if !keepsTimes { changeTime = now }
       try store()
     }
   }
@@ -101,9 +109,11 @@ extension Inode {
   /// A write or a change of size takes from a file what a privileged user entrusted to its contents: the capabilities
   /// always, the set-id bits if the caller may not keep them. Metadata lock not held.
   func dropPrivileges(_ options: WriteOptions) throws(Ext4Error) {
+    // The kernel does all of this itself for files whose data it moves.
+    guard !isMovedByKernel.load(ordering: .relaxed) else { return }
     let clears = options.contains(.clearSetID)
     guard clears || mayHaveCapability.load(ordering: .relaxed) else { return }
-    try volume.metadata.withLock { () throws(Ext4Error) in
+    try volume.change { () throws(Ext4Error) in
       try removeCapability()
       if clears, mode & 0o6000 != 0 {
         clearSetIDBits(options)

@@ -16,7 +16,7 @@ extension Inode {
   /// does not befit the file's type, or the file system knows no projects.
   public func setFlags(_ new: InodeFlags, projectID: UInt32?) throws(Ext4Error) {
     try volume.requireWritable()
-    try volume.metadata.withLock { () throws(Ext4Error) in
+    try volume.change { () throws(Ext4Error) in
       let fixed = InodeFlags.visible.subtracting(.changeable)
       guard new.intersection(fixed) == flags.intersection(fixed) else {
         throw .errno(.notSupported)
@@ -32,7 +32,7 @@ extension Inode {
         raw.pointee.i_projid = projectID
       }
       flags = flags.subtracting(.changeable).union(changeable)
-      changeTime = .now
+      noteChangeTime()
       try store()
     }
   }

@@ -19,8 +19,11 @@ public final class Inode: @unchecked Sendable {
   /// the file's size or blocks.
   let io = ReadWriteLock()
   /// What is known of where the file's bytes live. Changed under `io` held exclusively, or filled in from
-  /// disk under the metadata lock; the mutex only keeps concurrent readers apart.
-  let mappings = Mutex(MappingCache())
+  /// disk under the metadata lock, and dropped by anybody; its own lock only keeps concurrent readers apart.
+  let mappings = FileMappings()
+  /// How many of the volume's mappings in memory are known to be this file's.
+  let accountedMappings = Atomic<Int>(0)
+  private let budget: MappingBudget
   /// The size in bytes, readable under `io` without the metadata lock.
   let sizeInBytes: Atomic<UInt64>
   /// When data was last written without the kernel keeping the time, in nanoseconds since 1970; 0 for
@@ -45,6 +48,25 @@ public final class Inode: @unchecked Sendable {
   /// The inode has lost its last name; it is freed when it is no longer used.
   let isUnlinked = Atomic<Bool>(false)
 
+  /// The kernel moves the file's data itself and asks for mappings: decided when it first learns of the inode, and so until it
+  /// has forgotten it. Changed under the inode table's lock.
+  let isMovedByKernel = Atomic<Bool>(false)
+  /// The daemon has written data of the file that the kernel may not find where it would look for it.
+  let hasServerData = Atomic<Bool>(false)
+  /// How often the kernel has the file open, in iomap mode.
+  let openCount = Atomic<Int>(0)
+  /// An error (errno) of writing the file's data that nobody has been told yet; 0 for none.
+  let pendingError = Atomic<CInt>(0)
+  /// The commit that will contain, or contains, the last change of the inode.
+  let lastChange = Atomic<UInt64>(0)
+  /// Blocks taken ahead of a growing file, beyond what was asked for. Changed under the metadata lock.
+  var blocksAhead: Range<UInt64>?
+  let hasBlocksAhead = Atomic<Bool>(false)
+  /// The blocks ahead are about to be given back, unless somebody uses the file before. Set under `io`, held exclusively.
+  let isTrimAnnounced = Atomic<Bool>(false)
+  /// What the kernel has been told of the file's mappings.
+  public let published = Mutex(PublishedMappings())
+
   /// What is known of a directory beside what its blocks say. Belongs to the metadata lock.
   var directoryHints = DirectoryHints()
 
@@ -57,12 +79,16 @@ public final class Inode: @unchecked Sendable {
   init(number: InodeNumber, volume: Volume, raw: UnsafeMutablePointer<ext2_inode_large>) {
     self.number = number
     self.volume = volume
+    budget = volume.mappingBudget
     self.raw = raw
     sizeInBytes = Atomic(Self.size(raw))
     hasInlineData = Atomic(raw.pointee.i_flags & InodeFlags.inlineData.rawValue != 0)
   }
 
-  deinit { raw.deallocate() }
+  deinit {
+    budget.release(accountedMappings.load(ordering: .relaxed))
+    raw.deallocate()
+  }
 
   /// Writes the on-disk form to the inode table (in memory, until the next commit). Metadata lock held.
   func store() throws(Ext4Error) {
@@ -70,6 +96,7 @@ public final class Inode: @unchecked Sendable {
       ext2fs_write_inode_full(volume.fs, number.rawValue, $0, CInt(volume.inodeSize))
     }
     try check(code, "writing the inode", number)
+    lastChange.store(volume.lastCommit.load(ordering: .relaxed) + 1, ordering: .releasing)
   }
 
   /// Reads the on-disk form again, after libext2fs has changed it behind our back. Metadata lock held.

@@ -32,6 +32,8 @@ final class InodeTable: Sendable {
         state.inodes = state.inodes.filter {
           $0.value.lookupCount > 0 || $0.value === inode
             || $0.value.extentTreeChanged.load(ordering: .relaxed)
+            || $0.value.hasBlocksAhead.load(ordering: .relaxed)
+            || $0.value.hasServerData.load(ordering: .relaxed)
         }
         state.unreferenced = state.inodes.count { $0.value.lookupCount == 0 }
       }
@@ -46,10 +48,13 @@ final class InodeTable: Sendable {
     }
   }
 
-  /// The kernel learns of the inode once more.
+  /// The kernel learns of the inode once more. Metadata lock held.
   func reference(_ inode: Inode) {
     state.withLock { state in
-      if inode.lookupCount == 0 { state.unreferenced -= 1 }
+      if inode.lookupCount == 0 {
+        state.unreferenced -= 1
+        inode.isMovedByKernel.store(inode.suitsKernel, ordering: .releasing)
+      }
       inode.lookupCount += 1
     }
   }
@@ -61,7 +66,26 @@ final class InodeTable: Sendable {
       inode.lookupCount -= min(count, inode.lookupCount)
       guard inode.lookupCount == 0 else { return nil }
       state.unreferenced += 1
+      inode.isMovedByKernel.store(false, ordering: .releasing)
       return inode
+    }
+  }
+
+  func referenced(_ number: InodeNumber) -> Inode? {
+    state.withLock { state in state.inodes[number].flatMap { $0.lookupCount > 0 ? $0 : nil } }
+  }
+
+  var allReferenced: [Inode] {
+    state.withLock { state in state.inodes.values.filter { $0.lookupCount > 0 } }
+  }
+
+  /// All inodes in memory.
+  var all: [Inode] { state.withLock { Array($0.inodes.values) } }
+
+  /// The inodes that have blocks ahead of their ends.
+  var withBlocksAhead: [Inode] {
+    state.withLock { state in
+      state.inodes.values.filter { $0.hasBlocksAhead.load(ordering: .relaxed) }
     }
   }
 

@@ -41,6 +41,11 @@ extension Inode {
     return goodOldSize + Int(raw.pointee.i_extra_isize) >= offset + 4
   }
 
+  /// The inode has changed: now, unless the kernel keeps the times of the file and says when.
+  func noteChangeTime() {
+    if !isMovedByKernel.load(ordering: .relaxed) { changeTime = .now }
+  }
+
   private typealias Field = WritableKeyPath<ext2_inode_large, UInt32>
 
   private func time(_ base: Field, _ extra: Field) -> Timestamp {

@@ -20,24 +20,36 @@ extension Volume {
     }
   }
 
-  /// The caller gives up `count` of its references to an inode. One that has no names left is freed with the last.
-  public func forget(_ number: InodeNumber, count: UInt64) throws(Ext4Error) {
-    guard let inode = inodes.unreference(number, count: count) else { return }
+  /// The caller gives up `count` of its references to an inode. One that has no names left is freed with the last. Returns
+  /// the inode if that was the last.
+  @discardableResult
+  public func forget(_ number: InodeNumber, count: UInt64) throws(Ext4Error) -> Inode? {
+    guard let inode = inodes.unreference(number, count: count) else { return nil }
+    try inode.handOverData()
+    try retireForgotten(inode)
+    return inode
+  }
+
+  private func retireForgotten(_ inode: Inode) throws(Ext4Error) {
     let isDone =
       !inode.isUnlinked.load(ordering: .acquiring)
       && inode.lastWrite.load(ordering: .relaxed) == 0
       && !inode.extentTreeChanged.load(ordering: .acquiring)
+      && !inode.hasBlocksAhead.load(ordering: .acquiring)
     if isDone { return }
-    try metadata.withLock { () throws(Ext4Error) in
+    let isDeleted = try change { () throws(Ext4Error) in
       // Somebody may have found it again meanwhile.
-      guard inodes.lookupCount(of: inode) == 0 else { return }
+      guard inodes.lookupCount(of: inode) == 0 else { return false }
       if inode.foldWriteTime(), inode.linkCount > 0 { try inode.store() }
-      guard isWritable else { return }
-      if inode.linkCount > 0 {
-        if inode.extentTreeChanged.load(ordering: .relaxed) { try inode.compactExtentTree() }
-      } else if orphans.contains(inode.number) {
-        try freeInode(inode)
-      }
+      guard isWritable else { return false }
+      guard inode.linkCount > 0 else { return true }
+      if inode.hasBlocksAhead.load(ordering: .relaxed) { try inode.trimBlocksAhead() }
+      return false
+    }
+    if isDeleted {
+      try deleteOrphan(inode)
+    } else if inode.extentTreeChanged.load(ordering: .relaxed) {
+      try inode.compactExtentTreeInOneStep()
     }
   }
 
@@ -46,7 +58,7 @@ extension Volume {
     _ inode: Inode, as name: FileName, in directory: Inode
   ) throws(Ext4Error) {
     try requireWritable()
-    try metadata.withLock { () throws(Ext4Error) in
+    try change { () throws(Ext4Error) in
       guard !inode.isDirectory, let type = inode.fileType else {
         throw .errno(.notPermitted)
       }
@@ -57,7 +69,7 @@ extension Volume {
       try directory.insertEntry(name, inode.number, type: type)
       inode.linkCount += 1
       inode.foldWriteTime()
-      inode.changeTime = .now
+      inode.noteChangeTime()
       try inode.store()
       try directory.touch()
       inodes.reference(inode)
@@ -67,20 +79,22 @@ extension Volume {
   /// Removes a name that is not a directory's. EISDIR for one that is.
   public func unlink(_ name: FileName, in directory: Inode) throws(Ext4Error) {
     try requireWritable()
-    try metadata.withLock { () throws(Ext4Error) in
+    let dropped = try change { () throws(Ext4Error) in
       let inode = try target(of: name, in: directory)
       try directory.requireRemovable(inode)
       guard !inode.isDirectory else { throw .errno(.isDirectory) }
       try directory.removeEntry(name)
       try directory.touch()
       try dropLink(of: inode)
+      return inode
     }
+    try deleteIfUnused(dropped)
   }
 
   /// Removes an empty directory. ENOTEMPTY, ENOTDIR.
   public func removeDirectory(_ name: FileName, in directory: Inode) throws(Ext4Error) {
     try requireWritable()
-    try metadata.withLock { () throws(Ext4Error) in
+    let dropped = try change { () throws(Ext4Error) in
       let inode = try target(of: name, in: directory)
       try directory.requireRemovable(inode)
       guard inode.isDirectory else { throw .errno(.notDirectory) }
@@ -89,7 +103,9 @@ extension Volume {
       directory.removeSubdirectory()
       try directory.touch()
       try dropDirectory(inode)
+      return inode
     }
+    try deleteIfUnused(dropped)
   }
 
   /// What an existing `name` refers to. ENOENT, ENOTDIR. Metadata lock held.
@@ -106,7 +122,7 @@ extension Volume {
     }
     inode.linkCount -= 1
     inode.foldWriteTime()
-    inode.changeTime = .now
+    inode.noteChangeTime()
     try retire(inode)
   }
 
@@ -114,17 +130,21 @@ extension Volume {
   func dropDirectory(_ inode: Inode) throws(Ext4Error) {
     inode.linkCount = 0
     inode.size = 0
-    inode.changeTime = .now
+    inode.noteChangeTime()
     try retire(inode)
   }
 
   private func retire(_ inode: Inode) throws(Ext4Error) {
     if inode.linkCount > 0 { return try inode.store() }
     inode.isUnlinked.store(true, ordering: .releasing)
-    if inodes.lookupCount(of: inode) == 0 {
-      try freeInode(inode)
-    } else {
-      try addOrphan(inode)
+    try addOrphan(inode)
+  }
+
+  /// What has just lost a name goes if that was the last and nobody uses it. Metadata lock not held.
+  func deleteIfUnused(_ inode: Inode) throws(Ext4Error) {
+    guard inode.isUnlinked.load(ordering: .acquiring), inodes.lookupCount(of: inode) == 0 else {
+      return
     }
+    try deleteOrphan(inode)
   }
 }

@@ -21,6 +21,8 @@ public struct NewNode: Sendable {
   /// Permission bits, before the directory's default ACL or the umask is applied.
   public var permissions: UInt16
   public var umask: UInt16
+  /// The permissions are what the file shall have: whoever asks has applied umask and default ACL, and sees to its ACL.
+  public var isComplete = false
   public var userID: UInt32
   public var groupID: UInt32
 
@@ -54,7 +56,7 @@ extension Volume {
     _ node: NewNode, named name: FileName, in directory: Inode
   ) throws(Ext4Error) -> Inode {
     try requireWritable()
-    return try metadata.withLock { () throws(Ext4Error) in
+    return try change { () throws(Ext4Error) in
       try requireNewName(name, in: directory)
       if node.fileType == .directory { try requireRoomForSubdirectory(in: directory) }
       let inode = try makeInode(for: node, in: directory)
@@ -83,7 +85,9 @@ extension Volume {
     do throws(Ext4Error) {
       inode.linkCount = node.fileType == .directory ? 2 : 1
       try fill(inode, with: node.content, parent: directory)
-      inode.mode = try inode.inheritACL(from: directory, mode: inode.mode, umask: node.umask)
+      if !node.isComplete {
+        inode.mode = try inode.inheritACL(from: directory, mode: inode.mode, umask: node.umask)
+      }
       try inode.store()
     } catch {
       try freeInode(inode)

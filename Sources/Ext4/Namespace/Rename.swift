@@ -29,7 +29,7 @@ extension Volume {
     guard flags.subtracting([.noReplace, .exchange, .whiteout]).isEmpty,
       !flags.contains(.exchange) || flags == .exchange
     else { throw .errno(.invalidArgument) }
-    try metadata.withLock { () throws(Ext4Error) in
+    let dropped = try change { () throws(Ext4Error) -> Inode? in
       let old = Place(directory: oldDirectory, name: oldName)
       let new = Place(directory: newDirectory, name: newName)
       let moved = try target(of: oldName, in: oldDirectory)
@@ -41,21 +41,25 @@ extension Volume {
         guard let entry else { throw .errno(.noSuchFileOrDirectory) }
         let other = try inode(entry.inode, namedIn: newDirectory)
         try newDirectory.requireRemovable(other)
-        return try exchange(moved, at: old, with: other, at: new)
+        try exchange(moved, at: old, with: other, at: new)
+        return nil
       }
       guard let entry else {
         try newDirectory.requireInsertable()
-        return try move(moved, from: old, to: new, flags: flags, userID, groupID)
+        try move(moved, from: old, to: new, flags: flags, userID, groupID)
+        return nil
       }
       guard !flags.contains(.noReplace) else { throw .errno(.fileExists) }
       let replaced = try inode(entry.inode, namedIn: newDirectory)
       // Two names of one file: nothing to do (rename(2)).
-      if replaced === moved { return }
+      if replaced === moved { return nil }
       try newDirectory.requireRemovable(replaced)
       try requireReplaceable(replaced, by: moved)
       try move(
         moved, from: old, to: new, replacing: replaced, flags: flags, userID, groupID)
+      return replaced
     }
+    if let dropped { try deleteIfUnused(dropped) }
   }
 
   private func requireReplaceable(_ replaced: Inode, by moved: Inode) throws(Ext4Error) {
@@ -146,7 +150,7 @@ extension Volume {
         old.directory.addSubdirectory()
       }
     }
-    second.changeTime = .now
+    second.noteChangeTime()
     try second.store()
     try finish(first, old.directory, new.directory)
   }
@@ -155,7 +159,7 @@ extension Volume {
     _ moved: Inode, _ oldDirectory: Inode, _ newDirectory: Inode
   ) throws(Ext4Error) {
     moved.foldWriteTime()
-    moved.changeTime = .now
+    moved.noteChangeTime()
     try moved.store()
     try oldDirectory.touch()
     if newDirectory !== oldDirectory { try newDirectory.touch() }

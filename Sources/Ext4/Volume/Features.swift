@@ -68,13 +68,13 @@ public struct Features: Sendable {
     /// What this implementation keeps right when it writes.
     static let supported: Self = [
       .sparseSuperblocks, .largeFile, .hugeFile, .groupChecksums, .manySubdirectories,
-      .extraInodeSize, .metadataChecksums, .project,
+      .extraInodeSize, .metadataChecksums, .project, .orphansPresent,
     ]
 
     static let names: [(Self, String)] = [
       (.snapshots, "has_snapshot"), (.quota, "quota"), (.clusters, "bigalloc"),
       (.replica, "replica"), (.readOnly, "read-only"), (.sharedBlocks, "shared_blocks"),
-      (.verity, "verity"), (.orphansPresent, "orphan_present"),
+      (.verity, "verity"),
     ]
   }
 

@@ -4,10 +4,19 @@ import Glibc
 final class ReadWriteLock: @unchecked Sendable {
   private let lock: UnsafeMutablePointer<pthread_rwlock_t>
 
-  init() {
+  /// `prefersWriters`: a writer that waits keeps new readers out, so that no stream of them keeps it waiting for ever. A reader
+  /// must not ask for the lock a second time then.
+  init(prefersWriters: Bool = false) {
     lock = .allocate(capacity: 1)
     lock.initialize(to: pthread_rwlock_t())
-    pthread_rwlock_init(lock, nil)
+    var attributes = pthread_rwlockattr_t()
+    pthread_rwlockattr_init(&attributes)
+    if prefersWriters {
+      pthread_rwlockattr_setkind_np(
+        &attributes, Int32(PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP))
+    }
+    pthread_rwlock_init(lock, &attributes)
+    pthread_rwlockattr_destroy(&attributes)
   }
 
   deinit {

@@ -43,7 +43,8 @@ extension Volume {
 
 // Metadata lock held, for all of this.
 extension Volume {
-  /// Puts an inode without names on the list, so that a crash does not leak it. The inode is stored.
+  /// Puts an inode on the list, so that what is begun is finished after a crash: the deletion of one without names, the truncation of
+  /// one that has some. The inode is stored.
   func addOrphan(_ inode: Inode) throws(Ext4Error) {
     guard !orphans.contains(inode.number) else { return try inode.store() }
     inode.deletionTime = orphans.insert(inode.number)?.rawValue ?? 0
@@ -64,53 +65,6 @@ extension Volume {
       superblock.pointee.s_last_orphan = next?.rawValue ?? 0
       ext2fs_mark_super_dirty(fs)
     }
-  }
-
-  /// Frees an inode that has no names and no users any more, with all that it holds.
-  func freeInode(_ inode: Inode) throws(Ext4Error) {
-    if inode.ownsBlocks { try inode.removeBlocks(from: 0, to: UInt64(1) << 32) }
-    try inode.releaseAttributes()
-    inode.size = 0
-    try removeOrphan(inode)
-    try deallocateInode(inode)
-  }
-
-  /// Finishes what an interrupted mount left on the list: files without names are deleted, others were being
-  /// truncated to the size that they have. Returns how many of each.
-  func processOrphans() throws(Ext4Error) -> (deleted: Int, truncated: Int) {
-    var deleted = 0
-    var truncated = 0
-    var remaining = superblock.pointee.s_inodes_count
-    while superblock.pointee.s_last_orphan != 0 {
-      let number = InodeNumber(superblock.pointee.s_last_orphan)
-      // A list longer than there are inodes goes round in circles.
-      guard remaining > 0, number.rawValue >= max(superblock.pointee.s_first_ino, 11) else {
-        throw .corrupted(number, what: "the list of deleted files is damaged")
-      }
-      remaining -= 1
-      let inode = try inode(number)
-      let next = inode.deletionTime
-      guard next <= superblock.pointee.s_inodes_count, inode.fileType != nil else {
-        throw .corrupted(number, what: "the list of deleted files is damaged")
-      }
-      superblock.pointee.s_last_orphan = next
-      ext2fs_mark_super_dirty(fs)
-      inode.deletionTime = 0
-      if inode.linkCount == 0 {
-        try freeInode(inode)
-        deleted += 1
-      } else {
-        if inode.isRegularFile, inode.ownsBlocks { try inode.removeBlocksBehindEnd() }
-        try inode.store()
-        truncated += 1
-      }
-    }
-    return (deleted, truncated)
-  }
-
-  /// Frees all inodes without names: nobody is left to use them.
-  func freeAllOrphans() throws(Ext4Error) {
-    for number in orphans.all { try freeInode(try inode(number)) }
   }
 }
 

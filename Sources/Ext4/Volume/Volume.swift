@@ -7,7 +7,7 @@ import SystemPackage
 
 /// A mounted ext2, ext3 or ext4 file system.
 ///
-/// Lock order: an inode's `io`, then `commitGate`, then `metadata`. libext2fs is not thread-safe: everything
+/// Lock order: an inode's `io`, then `committing`, then `commitGate`, then `metadata`. libext2fs is not thread-safe: everything
 /// that touches `fs`, `cache` or the on-disk form of an inode holds `metadata`. File data never passes under
 /// it. Functions that want it held already say so; the others take it.
 public final class Volume: @unchecked Sendable {
@@ -18,6 +18,7 @@ public final class Volume: @unchecked Sendable {
     public var readOnly = false
     /// Mount read-only although the journal holds transactions that are not replayed.
     public var noRecovery = false
+    public var journal = JournalSurroundings()
     /// Nil: what the superblock says.
     public var onError: ErrorBehavior?
     /// Nil: what the superblock's default mount options say.
@@ -29,6 +30,11 @@ public final class Volume: @unchecked Sendable {
     public var synchronous = false
     /// The same, for changes to directories.
     public var synchronousDirectories = false
+    /// What has been written reaches the disk before metadata that leads to it. Without, files may show what was on the disk before,
+    /// after a crash, if the journal has a device of its own (data=writeback); with one device, one flush serves both.
+    public var ordersData = true
+    /// The device is flushed where the order of writes matters.
+    public var usesBarriers = true
 
     public init() {}
   }
@@ -41,17 +47,51 @@ public final class Volume: @unchecked Sendable {
   /// Bytes an inode occupies in the inode table, 128 to the block size.
   public let inodeSize: Int
   public let onError: Options.ErrorBehavior
+  /// The journal, whose log is empty when the volume is opened. Nil if there is none, or if it is not needed.
+  let journal: OpenJournal?
 
   let fs: ext2_filsys
   let cache: BlockCache
   let metadata = MetadataLock()
   /// Held shared by a write between choosing new blocks and recording them, exclusively by a commit, so that
   /// no commit ever finds blocks taken whose data is not on its way to disk.
-  let commitGate = ReadWriteLock()
+  let commitGate = ReadWriteLock(prefersWriters: true)
+  /// Held by a commit: they come one after the other. Outside of the two locks above.
+  let committing = MetadataLock()
   let inodes = InodeTable()
+  let mappingBudget = MappingBudget()
+
+  /// Where changes go first, if the file system has a journal and is mounted for writing. Set before the first change.
+  var log: JournalLog? { cache.log }
+  /// Blocks that changes under way, between two of their steps, may yet add to the running transaction. Metadata lock held.
+  var promisedBlocks = 0
+  /// Told when the running transaction, or the log, has become large. Set before the first change.
+  let wantsCommit = Mutex<(@Sendable () -> Void)?>(nil)
+  let isCommitWanted = Atomic<Bool>(false)
+  /// How often data came from the kernel's cache, and whether any has come since the last commit.
+  let writebacks = Atomic<UInt64>(0)
+  let hasWriteback = Atomic<Bool>(false)
 
   /// The groups whose bitmaps or descriptors changed since the last commit. Metadata lock held.
   var changedGroups = ChangedGroups()
+  /// Blocks that were freed and may not be taken yet, and who is told before they may. Metadata lock held.
+  var freed = FreedBlocks()
+  var blocksReused: (@Sendable (_ offset: UInt64, _ length: UInt64) -> Void)?
+  /// The number of the last commit, and of the last that is on stable storage.
+  let lastCommit = Atomic<UInt64>(0)
+  let durableCommit = Atomic<UInt64>(0)
+  /// Whether the kernel moves the data of files, so that the daemon only says where it lies. Set before the first request.
+  let kernelMovesData = Atomic<Bool>(false)
+  /// The kernel has written data since the device was last flushed.
+  let hasUnflushedData = Atomic<Bool>(false)
+  /// There may be files with errors of writing their data that nobody has been told yet.
+  let hasPendingErrors = Atomic<Bool>(false)
+  /// What a test has broken; 0 for nothing.
+  let brokenPoint = Atomic<UInt8>(0)
+  /// Between FREEZE and UNFREEZE: nothing is written to the device.
+  let isFrozen = Atomic<Bool>(false)
+  /// The device is not to be written any more, and every operation fails (SHUTDOWN).
+  let isShutDown = Atomic<Bool>(false)
   /// Unlinked files that are still in use: the file system's own list of them. Metadata lock held.
   var orphans = OrphanList()
   var sharableBlocks = SharableAttributeBlocks()
@@ -69,13 +109,15 @@ public final class Volume: @unchecked Sendable {
   var nextTopLevelGroup: UInt32 = 0
 
   init(
-    options: Options, device: BlockDevice, cache: BlockCache, fs: ext2_filsys, features: Features
+    options: Options, device: BlockDevice, cache: BlockCache, fs: ext2_filsys, features: Features,
+    journal: OpenJournal?
   ) {
     self.options = options
     self.device = device
     self.cache = cache
     self.fs = fs
     self.features = features
+    self.journal = journal
     blockSize = Int(fs.pointee.blocksize)
     inodeSize = Int(max(fs.pointee.super.pointee.s_inode_size, 128))
     onError =
@@ -122,7 +164,7 @@ public final class Volume: @unchecked Sendable {
   }
 
   /// Whether changes are possible now: mounted for writing, and nothing has gone wrong that forbids it.
-  public var isWritable: Bool { !options.readOnly && !health.isReadOnly }
+  public var isWritable: Bool { !options.readOnly && !health.isReadOnly && log?.isAborted != true }
 
   func requireWritable() throws(Ext4Error) {
     guard isWritable else { throw .errno(.readOnlyFileSystem) }

@@ -3,134 +3,230 @@ import Glibc
 import Journal
 import SystemPackage
 
+// A commit takes what has changed to the disk. With a journal it is a transaction in the log, durable when the commit ends; without, the
+// blocks are written where they belong, and what a caller must find after a crash needs a flush as well (`synchronize`).
 extension Volume {
-  /// Writes all changed metadata to the device. What a caller must find there after a crash needs
-  /// `synchronize` as well.
-  public func commit() throws(Ext4Error) {
-    guard !options.readOnly else { return }
-    try commitGate.withWriteLock { () throws(Ext4Error) in
-      try metadata.withLock { () throws(Ext4Error) in
-        guard !health.isReadOnly else { return }
-        try commitLocked()
-        cache.trim(to: Self.cacheLimit)
-      }
-    }
+  /// Writes all changed metadata, and returns the number of the commit.
+  @discardableResult
+  public func commit() throws(Ext4Error) -> UInt64 {
+    guard !options.readOnly, !isFrozen.load(ordering: .acquiring) else { return 0 }
+    return try committing.withLock { () throws(Ext4Error) in try commitAlone() }
   }
 
   /// Returns when all data and metadata written so far is on stable storage.
   public func synchronize() throws(Ext4Error) {
     guard !options.readOnly else { return }
-    guard !health.isReadOnly else { throw .errno(.ioError) }
-    try commit()
-    try synchronizeDevice()
+    guard isWritable else { throw .errno(.ioError) }
+    try committing.withLock { () throws(Ext4Error) in
+      let before = durableCommit.load(ordering: .acquiring)
+      // What the kernel writes over old data it tells nobody.
+      if kernelMovesData.load(ordering: .acquiring) { noteUnflushedData() }
+      let number = try commitAlone()
+      guard !isFrozen.load(ordering: .acquiring) else { return }
+      if log == nil {
+        try synchronizeDevice()
+        noteDurable(number)
+      } else if options.usesBarriers,
+        !commitsFlushData || durableCommit.load(ordering: .acquiring) == before
+      {
+        // No transaction has taken the data along.
+        try flushData()
+      }
+    }
+  }
+
+  /// What the background does every few seconds: a commit, on stable storage if somebody waits for freed blocks; and if the log has
+  /// become full, a checkpoint.
+  public func commitInBackground() throws(Ext4Error) {
+    isCommitWanted.store(false, ordering: .releasing)
+    if log == nil, hasFreedBlocks { try synchronize() } else { try commit() }
+    if let log, log.wantsCheckpoint { try checkpoint() }
+  }
+
+  /// Brings the blocks of all committed transactions home.
+  public func checkpoint() throws(Ext4Error) {
+    guard let log else { return }
+    try attempt("writing blocks from the journal to their places") { () throws(Errno) in
+      try log.checkpoint()
+    }
+  }
+
+  /// `committing` held.
+  private func commitAlone() throws(Ext4Error) -> UInt64 {
+    if let log { return try commit(to: log) }
+    // Where freed blocks are not taken again before they are durable, what is written late can harm nobody.
+    return kernelMovesData.load(ordering: .acquiring)
+      ? try commitUnlocked() : try commitWithLocks()
+  }
+
+  /// Calls `body` when no change is under way and while none can begin, unless nothing may be written. The answer is nil then.
+  private func whileNothingChanges<R>(
+    _ body: () throws(Ext4Error) -> R?
+  ) throws(Ext4Error) -> R? {
+    try commitGate.withWriteLock { () throws(Ext4Error) in
+      try metadata.withLock { () throws(Ext4Error) in
+        guard isOpen, !health.isReadOnly, !isFrozen.load(ordering: .acquiring) else { return nil }
+        return try body()
+      }
+    }
+  }
+
+  // MARK: With a journal
+
+  /// Copies what has changed and lets go of the locks: then the copies go into the log. Returns when they are there, with all data that
+  /// they lead to.
+  private func commit(to log: JournalLog) throws(Ext4Error) -> UInt64 {
+    var isDone = false
+    while !isDone {
+      let prepared = try whileNothingChanges { () throws(Ext4Error) in
+        try makeTransaction(for: log)
+      }
+      guard let prepared else {
+        if let error = log.error { throw Self.failure(error, "writing the journal") }
+        return lastCommit.load(ordering: .acquiring)
+      }
+      try write(prepared, to: log)
+      metadata.withLock { finish(prepared) }
+      noteDurable(prepared.number)
+      isDone = prepared.isComplete
+    }
+    if log.wantsCheckpoint { requestCommit() }
+    return lastCommit.load(ordering: .acquiring)
+  }
+
+  struct PreparedTransaction {
+    let transaction: Transaction
+    /// Of the commit.
+    let number: UInt64
+    /// False when more has changed than has room in a transaction.
+    let isComplete: Bool
+  }
+
+  /// Nil when nothing has changed. Metadata lock held.
+  func makeTransaction(for log: JournalLog) throws(Ext4Error) -> PreparedTransaction? {
+    guard hasChanges else { return nil }
+    let room = max(log.maximumTransactionBlocks - changedBlockCount, 1)
+    let isComplete = try foldWriteTimes(ofAtMost: room)
+    let number = try serialize()
+    let freedRuns = freed.begun(upTo: number).map { (first: $0.first, count: $0.count) }
+    return PreparedTransaction(
+      transaction: log.makeTransaction(from: cache, freeing: freedRuns), number: number,
+      isComplete: isComplete)
+  }
+
+  /// Whether a transaction that is committed takes all data along.
+  private var commitsFlushData: Bool { options.ordersData || log?.isExternal != true }
+
+  /// `committing` held.
+  func write(_ prepared: PreparedTransaction, to log: JournalLog) throws(Ext4Error) {
+    let flushesData =
+      commitsFlushData && hasUnflushedData.exchange(false, ordering: .acquiringAndReleasing)
+    try attempt("writing the journal") { () throws(Errno) in
+      try log.commit(
+        prepared.transaction, flushesData: flushesData && !isBroken(at: .commitsBeforeData))
+    }
+  }
+
+  /// The transaction is in the log. Metadata lock held.
+  func finish(_ prepared: PreparedTransaction) {
+    prepared.transaction.release()
+    freed.commit(upTo: prepared.number)
+    cache.trim(to: Self.cacheLimit)
+  }
+
+  /// Whether there is anything to commit. Metadata lock held.
+  private var hasChanges: Bool {
+    cache.isDirty || !changedGroups.isEmpty || fs.pointee.flags & EXT2_FLAG_DIRTY != 0
+      || recentlyWritten.withLock { !$0.isEmpty }
+  }
+
+  /// Calls `body`, and says what failed if it does.
+  func attempt(_ doing: StaticString, _ body: () throws(Errno) -> Void) throws(Ext4Error) {
+    do throws(Errno) {
+      try body()
+    } catch {
+      throw Self.failure(error, doing)
+    }
+  }
+
+  private static func failure(_ error: Errno, _ doing: StaticString) -> Ext4Error {
+    .library(code: Int(error.rawValue), doing: doing, InodeNumber(0))
+  }
+
+  // MARK: Without a journal
+
+  /// Writes with the locks held.
+  private func commitWithLocks() throws(Ext4Error) -> UInt64 {
+    try whileNothingChanges { () throws(Ext4Error) in
+      try commitLocked()
+      cache.trim(to: Self.cacheLimit)
+      return lastCommit.load(ordering: .relaxed)
+    } ?? 0
+  }
+
+  /// Copies what has changed and lets go of the locks: then the device is flushed, so that metadata never says where data is that
+  /// is not there, and then the copies are written.
+  private func commitUnlocked() throws(Ext4Error) -> UInt64 {
+    let prepared = try whileNothingChanges { () throws(Ext4Error) in
+      _ = try foldWriteTimes()
+      return (try serialize(), cache.takeChanged())
+    }
+    guard let (number, batch) = prepared else { return 0 }
+    var failure: Ext4Error?
+    do throws(Ext4Error) {
+      if !isBroken(at: .commitsBeforeData) { try flushData() }
+      try write(batch)
+    } catch {
+      failure = error
+    }
+    metadata.withLock {
+      cache.finish(batch)
+      if failure == nil { freed.commit(upTo: number) }
+      cache.trim(to: Self.cacheLimit)
+    }
+    if let failure { throw failure }
+    return number
+  }
+
+  /// Data that has been written is on stable storage when this returns.
+  private func flushData() throws(Ext4Error) {
+    guard hasUnflushedData.exchange(false, ordering: .acquiringAndReleasing) else { return }
+    do throws(Ext4Error) {
+      try synchronizeDevice()
+    } catch {
+      hasUnflushedData.store(true, ordering: .releasing)
+      throw error
+    }
+  }
+
+  private func write(_ batch: BlockWriteBatch) throws(Ext4Error) {
+    try attempt("writing metadata") { () throws(Errno) in try batch.write() }
+  }
+
+  /// The commits up to `number` are on stable storage.
+  func noteDurable(_ number: UInt64) {
+    var known = durableCommit.load(ordering: .relaxed)
+    while known < number {
+      let (exchanged, original) = durableCommit.compareExchange(
+        expected: known, desired: number, ordering: .acquiringAndReleasing)
+      if exchanged { break }
+      known = original
+    }
+    releaseFreedBlocks(upTo: number)
   }
 
   /// Metadata blocks kept in memory, in bytes.
   private static let cacheLimit = 32 << 20
 
   func synchronizeDevice() throws(Ext4Error) {
-    do throws(Errno) {
-      try device.synchronize()
-    } catch {
-      throw .library(code: Int(error.rawValue), doing: "flushing the device", InodeNumber(0))
-    }
+    try attempt("flushing the device") { () throws(Errno) in try device.synchronize() }
   }
 
-  /// Serialises what libext2fs keeps in memory of its own (bitmaps, descriptors, superblock), as far as it
-  /// changed, and writes all changed blocks. Metadata lock held.
+  /// Serialises, and writes all changed blocks. Metadata lock held.
   func commitLocked() throws(Ext4Error) {
     try foldWriteTimes()
-    for group in changedGroups.blockBitmaps { try writeBlockBitmap(of: group) }
-    for group in changedGroups.inodeBitmaps { try writeInodeBitmap(of: group) }
-    var descriptorBlocks: Set<UInt64> = []
-    for group in changedGroups.all {
-      ext2fs_group_desc_csum_set(fs, group)
-      descriptorBlocks.insert(UInt64(group) / descriptorsPerBlock)
-    }
-    for index in descriptorBlocks { try writeDescriptors(index: index) }
-    if fs.pointee.flags & EXT2_FLAG_DIRTY != 0 || !changedGroups.isEmpty {
-      try writeSuperblock()
-    }
-    changedGroups.removeAll()
-    fs.pointee.flags &= ~(EXT2_FLAG_DIRTY | EXT2_FLAG_BB_DIRTY | EXT2_FLAG_IB_DIRTY)
-    do throws(Errno) {
-      try cache.writeBack()
-    } catch {
-      throw .library(code: Int(error.rawValue), doing: "writing metadata", InodeNumber(0))
-    }
-  }
-
-  private var descriptorsPerBlock: UInt64 {
-    UInt64(blockSize) / UInt64(max(superblock.pointee.s_desc_size, 32))
-  }
-
-  /// Bits behind the end of the file system and behind the group's share are set, as e2fsck wants them.
-  private func writeBlockBitmap(of group: UInt32) throws(Ext4Error) {
-    guard ext2fs_bg_flags_test(fs, group, UInt16(EXT2_BG_BLOCK_UNINIT)) == 0 else { return }
-    let buffer = try bitmapBuffer(BlockNumber(ext2fs_block_bitmap_loc(fs, group)))
-    let perGroup = UInt64(superblock.pointee.s_clusters_per_group)
-    let ratio = fs.pointee.cluster_ratio_bits
-    let first = ext2fs_group_first_block2(fs, group) >> UInt64(ratio)
-    let end = (blockCount + (1 << UInt64(ratio)) - 1) >> UInt64(ratio)
-    let count = min(perGroup, end - first)
-    memset(buffer.data, 0xFF, blockSize)
-    try check(
-      ext2fs_get_block_bitmap_range2(fs.pointee.block_map, first, Int(count), buffer.data),
-      "reading the block bitmap")
-    setBits(from: Int(count), to: Int(perGroup), in: buffer.data)
-    try check(
-      ext2fs_block_bitmap_csum_set(
-        fs, group, buffer.data.assumingMemoryBound(to: CChar.self), CInt(perGroup / 8)),
-      "the checksum of a block bitmap")
-    cache.markDirty(buffer)
-  }
-
-  private func writeInodeBitmap(of group: UInt32) throws(Ext4Error) {
-    guard ext2fs_bg_flags_test(fs, group, UInt16(EXT2_BG_INODE_UNINIT)) == 0 else { return }
-    let buffer = try bitmapBuffer(BlockNumber(ext2fs_inode_bitmap_loc(fs, group)))
-    let perGroup = UInt64(superblock.pointee.s_inodes_per_group)
-    memset(buffer.data, 0xFF, blockSize)
-    try check(
-      ext2fs_get_inode_bitmap_range2(
-        fs.pointee.inode_map, UInt64(group) * perGroup + 1, Int(perGroup), buffer.data),
-      "reading the inode bitmap")
-    try check(
-      ext2fs_inode_bitmap_csum_set(
-        fs, group, buffer.data.assumingMemoryBound(to: CChar.self), CInt(perGroup / 8)),
-      "the checksum of an inode bitmap")
-    cache.markDirty(buffer)
-  }
-
-  private func setBits(from first: Int, to end: Int, in data: UnsafeMutableRawPointer) {
-    let bytes = data.assumingMemoryBound(to: UInt8.self)
-    for bit in first..<max(first, end) { bytes[bit / 8] |= 1 << UInt8(bit % 8) }
-  }
-
-  private func bitmapBuffer(_ block: BlockNumber) throws(Ext4Error) -> BlockCache.Buffer {
-    do throws(Errno) {
-      return try cache.overwrite(block)
-    } catch {
-      throw .library(code: Int(error.rawValue), doing: "writing a bitmap", InodeNumber(0))
-    }
-  }
-
-  /// Only the primary copy: backups change when the file system is resized or checked, as with the kernel.
-  private func writeDescriptors(index: UInt64) throws(Ext4Error) {
-    // With clusters and 1 KiB blocks the first data block is 0, yet the superblock is in block 1.
-    let first = UInt64(superblock.pointee.s_first_data_block)
-    let block = ext2fs_descriptor_block_loc2(
-      fs, first == 0 && blockSize == 1024 ? 1 : first, UInt32(index))
-    let buffer = try bitmapBuffer(BlockNumber(block))
-    memcpy(
-      buffer.data, UnsafeRawPointer(fs.pointee.group_desc!) + Int(index) * blockSize, blockSize)
-    cache.markDirty(buffer)
-  }
-
-  private func writeSuperblock() throws(Ext4Error) {
-    superblock.pointee.s_wtime = UInt32(truncatingIfNeeded: time(nil))
-    try check(ext2fs_superblock_csum_set(fs, superblock), "the superblock's checksum")
-    try check(
-      fs.pointee.io.pointee.manager.pointee.write_byte(fs.pointee.io, 1024, 1024, superblock),
-      "writing the superblock")
+    let number = try serialize()
+    try attempt("writing metadata") { () throws(Errno) in try cache.writeBack() }
+    freed.commit(upTo: number)
   }
 }

@@ -1,0 +1,86 @@
+import IomapCache
+import Journal
+import Synchronization
+
+// Blocks taken ahead of a growing file, so that it lies together and the kernel need not ask for every piece of it. They lie
+// behind the end of the file, and are given back when it is closed.
+//
+// The kernel may know them as a mapping, so that giving them back takes two steps: they are announced, the kernel is told to
+// forget them, and then they are freed, unless somebody has begun to use the file between.
+extension Inode {
+  /// Metadata lock held.
+  func noteBlocksAhead(_ blocks: Range<UInt64>) {
+    let first = min(blocksAhead?.lowerBound ?? blocks.lowerBound, blocks.lowerBound)
+    blocksAhead = first..<blocks.upperBound
+    hasBlocksAhead.store(true, ordering: .releasing)
+  }
+
+  /// Somebody has asked for the blocks below `end` by themselves, and keeps them. Metadata lock held.
+  func keepBlocksAhead(below end: UInt64) {
+    guard let blocks = blocksAhead else { return }
+    setBlocksAhead(blocks.clamped(to: end..<max(end, blocks.upperBound)))
+  }
+
+  /// Metadata lock held.
+  private func setBlocksAhead(_ blocks: Range<UInt64>?) {
+    blocksAhead = blocks.flatMap { $0.isEmpty ? nil : $0 }
+    hasBlocksAhead.store(blocksAhead != nil, ordering: .releasing)
+  }
+
+  /// The kernel has opened the file once more.
+  public func noteOpen() {
+    openCount.wrappingAdd(1, ordering: .acquiringAndReleasing)
+    isTrimAnnounced.store(false, ordering: .releasing)
+  }
+
+  /// Whether the kernel has the file open.
+  public var isOpen: Bool { openCount.load(ordering: .acquiring) > 0 }
+
+  /// The kernel has closed the file once. True when nobody has it open any more and there are blocks to give back.
+  public func noteClose() -> Bool {
+    let count = openCount.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue
+    return count <= 0 && hasBlocksAhead.load(ordering: .acquiring)
+  }
+
+  /// Somebody uses the file, so that what has been announced is not freed. `io` held, from here to what the kernel is told: an
+  /// announcement that came between would have the kernel forget first and be told then.
+  func keepAnnouncedBlocks() { isTrimAnnounced.store(false, ordering: .releasing) }
+
+  /// Announces that blocks behind the end will be freed. Returns what the kernel must forget; nil when there is nothing to do.
+  public func announceTrim() -> FileOffset? {
+    io.withWriteLock {
+      guard openCount.load(ordering: .acquiring) <= 0,
+        let blocks = volume.metadata.withLock({ trimmable })
+      else { return nil }
+      isTrimAnnounced.store(true, ordering: .releasing)
+      return FileOffset(blocks.lowerBound << volume.blockShift)
+    }
+  }
+
+  /// Frees what was announced. Returns false when somebody has used the file since, and nothing was freed.
+  public func finishTrim() throws(Ext4Error) -> Bool {
+    try io.withWriteLock { () throws(Ext4Error) in
+      guard isTrimAnnounced.exchange(false, ordering: .acquiringAndReleasing),
+        openCount.load(ordering: .acquiring) <= 0
+      else { return false }
+      try volume.change { () throws(Ext4Error) in try trimBlocksAhead() }
+      return true
+    }
+  }
+
+  /// Those of the blocks ahead that lie behind the end of the file. Metadata lock held.
+  private var trimmable: Range<UInt64>? {
+    guard let blocks = blocksAhead, volume.isWritable else { return nil }
+    let end = (size + UInt64(volume.blockSize) - 1) >> volume.blockShift
+    let behind = max(blocks.lowerBound, end)..<max(blocks.upperBound, end)
+    return behind.isEmpty ? nil : behind
+  }
+
+  /// Frees the blocks ahead. The kernel must not know them any more. Metadata lock held.
+  func trimBlocksAhead() throws(Ext4Error) {
+    defer { setBlocksAhead(nil) }
+    guard linkCount > 0, let blocks = trimmable else { return }
+    try removeBlocks(from: UInt32(blocks.lowerBound), to: blocks.upperBound)
+    try store()
+  }
+}

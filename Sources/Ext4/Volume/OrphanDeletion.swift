@@ -1,0 +1,94 @@
+import CExt2FS
+import Journal
+
+// What belongs to inodes without names is given back in steps of bounded size, between which other changes, and commits, may come:
+// the list keeps what is left to do. Metadata lock not held, unless it says so.
+extension Volume {
+  /// Frees an inode on the list that has no names and no users any more, with all that it holds.
+  func deleteOrphan(_ inode: Inode) throws(Ext4Error) {
+    try changeInSteps { () throws(Ext4Error) in
+      // Somebody may have been quicker, or use it again.
+      guard orphans.contains(inode.number), inode.linkCount == 0,
+        inodes.lookupCount(of: inode) == 0
+      else { return true }
+      return try freeSome(of: inode)
+    }
+  }
+
+  /// Frees all inodes without names: nobody is left to use them.
+  func finishAllOrphans() throws(Ext4Error) {
+    for number in metadata.withLock({ orphans.all }) {
+      try finishOrphan(try metadata.withLock { () throws(Ext4Error) in try inode(number) })
+    }
+  }
+
+  /// Finishes what an interrupted mount left on the list: files without names are deleted, others were being
+  /// truncated to the size that they have. Returns how many of each.
+  func processOrphans() throws(Ext4Error) -> (deleted: Int, truncated: Int) {
+    let left = try metadata.withLock { () throws(Ext4Error) in
+      let left = try orphansLeft()
+      for inode in left.reversed() { _ = orphans.insert(inode.number) }
+      return left
+    }
+    let deleted = metadata.withLock { left.count { $0.linkCount == 0 } }
+    for inode in left { try finishOrphan(inode) }
+    return (deleted, left.count - deleted)
+  }
+
+  /// Deletes an inode that nobody uses, or, if it has a name, frees what lies behind its end; and takes it off the list.
+  func finishOrphan(_ inode: Inode) throws(Ext4Error) {
+    try changeInSteps { () throws(Ext4Error) in
+      guard inode.linkCount > 0 else { return try freeSome(of: inode) }
+      if inode.isRegularFile, inode.ownsBlocks, try !inode.removeSomeBlocksBehindEnd() {
+        try inode.store()
+        return false
+      }
+      try removeOrphan(inode)
+      try inode.store()
+      return true
+    }
+  }
+
+  /// The inodes on the list on disk. Metadata lock held.
+  private func orphansLeft() throws(Ext4Error) -> [Inode] {
+    var left: [Inode] = []
+    var seen: Set<InodeNumber> = []
+    var number = InodeNumber(superblock.pointee.s_last_orphan)
+    while number.rawValue != 0 {
+      guard number.rawValue >= max(superblock.pointee.s_first_ino, 11),
+        number.rawValue <= superblock.pointee.s_inodes_count, seen.insert(number).inserted
+      else { throw .corrupted(number, what: "the list of deleted files is damaged") }
+      let inode = try inode(number)
+      guard inode.fileType != nil else {
+        throw .corrupted(number, what: "the list of deleted files is damaged")
+      }
+      left.append(inode)
+      number = InodeNumber(inode.deletionTime)
+    }
+    return left
+  }
+
+  /// One step of freeing an inode without names. Returns whether that is done. Metadata lock held.
+  private func freeSome(of inode: Inode) throws(Ext4Error) -> Bool {
+    if inode.ownsBlocks, try !inode.removeSomeBlocks(from: 0, to: UInt64(1) << 32) {
+      try inode.store()
+      return false
+    }
+    try freeEmptyInode(inode)
+    return true
+  }
+
+  /// Frees an inode that no name leads to, with what little it holds. Metadata lock held.
+  func freeInode(_ inode: Inode) throws(Ext4Error) {
+    if inode.ownsBlocks { try inode.removeBlocks(from: 0, to: UInt64(1) << 32) }
+    try freeEmptyInode(inode)
+  }
+
+  /// Metadata lock held.
+  private func freeEmptyInode(_ inode: Inode) throws(Ext4Error) {
+    try inode.releaseAttributes()
+    inode.size = 0
+    try removeOrphan(inode)
+    try deallocateInode(inode)
+  }
+}
