@@ -6,7 +6,12 @@
 #define FUSE_USE_VERSION 314
 #include <fuse_lowlevel.h>
 
+#include <linux/loop.h>
+
+#include <stdint.h>
+#include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -44,6 +49,22 @@ static inline void cfuse_open_syslog(void) { openlog("fuse4fs", LOG_PID, LOG_DAE
 /// syslog is variadic.
 static inline void cfuse_syslog(int priority, const char *message) {
   syslog(priority, "%s", message);
+}
+
+/// The smallest and largest write that a device does as one, in bytes; 0 where it promises nothing. From the fields that
+/// statx(2) has for STATX_WRITE_ATOMIC (include/uapi/linux/stat.h), which older headers do not know.
+static inline void cfuse_atomic_write_limits(int fd, uint32_t *smallest, uint32_t *largest) {
+  union {
+    uint32_t words[64];
+    unsigned char bytes[256];
+  } status;
+  memset(&status, 0, sizeof(status));
+  extern long syscall(long number, ...);
+  *smallest = *largest = 0;
+  if (syscall(SYS_statx, fd, "", 0x1000 /* AT_EMPTY_PATH */, 0x10000u, &status) != 0) return;
+  if (!(status.words[0] & 0x10000u)) return;
+  *smallest = status.words[168 / 4];
+  *largest = status.words[172 / 4];
 }
 
 /// Declared only for programs that define _GNU_SOURCE, which Swift's own module of the C library does not.

@@ -33,18 +33,50 @@ enum Answer {
   static func entry(
     _ request: fuse_req_t?, _ body: (any FileSystemOperations) throws(Errno) -> Entry
   ) {
-    call(request, body) { entry in
-      var parameters = entry.parameters
-      fuse_reply_entry(request, &parameters)
-    }
+    call(request, body) { reply(request, $0) }
   }
+
+  static func reply(_ request: fuse_req_t?, _ entry: Entry) {
+    let revision = Worker.serving.session.iomapRevision
+    encoded(request, Entry.replySize) { entry.encodeReply(into: $0, revision: revision) }
+  }
+
+  /// The answer to FUSE_CREATE: an entry, then `struct fuse_open_out` with a flag for "keep the cache".
+  static func replyCreated(_ request: fuse_req_t?, _ entry: Entry) {
+    let revision = Worker.serving.session.iomapRevision
+    let handles = Worker.serving.session.handles
+    handles.open()
+    let code = encoded(request, Entry.replySize + openReplySize) { bytes in
+      entry.encodeReply(into: bytes, revision: revision)
+      bytes.storeBytes(of: 0, toByteOffset: Entry.replySize, as: UInt64.self)
+      bytes.storeBytes(of: keepsCache, toByteOffset: Entry.replySize + 8, as: UInt64.self)
+    }
+    if code == -ENOENT { handles.close() }
+  }
+
+  private static let openReplySize = 16
+  /// FOPEN_KEEP_CACHE.
+  private static let keepsCache: UInt64 = 1 << 1
 
   static func attributes(
     _ request: fuse_req_t?, _ body: (any FileSystemOperations) throws(Errno) -> Attributes
   ) {
     call(request, body) { attributes in
-      var stat = attributes.stat
-      fuse_reply_attr(request, &stat, attributes.validity)
+      let revision = Worker.serving.session.iomapRevision
+      encoded(request, Attributes.replySize) {
+        attributes.encodeReply(into: $0, revision: revision)
+      }
+    }
+  }
+
+  @discardableResult
+  private static func encoded(
+    _ request: fuse_req_t?, _ size: Int, _ encode: (UnsafeMutableRawBufferPointer) -> Void
+  ) -> CInt {
+    withUnsafeTemporaryAllocation(byteCount: size, alignment: 8) { bytes in
+      encode(bytes)
+      return fuse_reply_buf(
+        request, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
     }
   }
 

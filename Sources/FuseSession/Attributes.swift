@@ -1,5 +1,6 @@
 import CFuse3
 import Glibc
+import IomapCache
 
 /// The attributes of a node.
 public struct Attributes: Sendable {
@@ -22,6 +23,8 @@ public struct Attributes: Sendable {
   public var birthTime: timespec?
   /// The kernel is to ask again before every write to the file.
   public var mustBeAskedAgain = false
+  /// What the kernel that moves data is to do with the node.
+  public var flags: InodeAttributeFlags = []
 
   /// Seconds.
   var validity: Double { mustBeAskedAgain ? 0 : Validity.unlimited }

@@ -4,14 +4,48 @@ import SystemPackage
 
 extension OperationTable {
   static func addData(to table: inout fuse_lowlevel_ops) {
-    // Opening is declined: lifetimes follow lookups and forgets. A kernel that cannot do without gets an answer.
-    table.open = { request, _, file in
+    // Opening is declined: lifetimes follow lookups and forgets. A kernel that cannot do without gets an answer, and one that
+    // moves data.
+    table.open = { request, node, file in
       if OperationTable.canDecline(.file) {
         fuse_reply_err(request, ENOSYS)
-      } else {
-        file?.pointee.keep_cache = 1
-        fuse_reply_open(request, file)
+        return
       }
+      do throws(Errno) {
+        try Worker.serving.session.operations.open(NodeID(node))
+        file?.pointee.keep_cache = 1
+        OperationTable.replyOpen(request, file)
+      } catch {
+        fuse_reply_err(request, error.rawValue)
+      }
+    }
+    // Two requests in one, where opening is one at all.
+    table.create = { request, parent, name, mode, file in
+      guard Worker.serving.session.iomapRevision != nil else {
+        fuse_reply_err(request, ENOSYS)
+        return
+      }
+      Answer.call(request) { (operations) throws(Errno) -> Entry in
+        let entry = try operations.makeNode(
+          Answer.bytes(name), in: NodeID(parent), mode: mode & 0o7777 | 0o100000, device: 0,
+          for: Caller(of: request))
+        try operations.open(entry.node)
+        return entry
+      } reply: { entry in
+        Answer.replyCreated(request, entry)
+      }
+    }
+    table.flush = { request, node, _ in
+      if Worker.serving.session.iomapRevision == nil {
+        fuse_reply_err(request, ENOSYS)
+      } else {
+        Answer.call(request) { (operations) throws(Errno) in try operations.flush(NodeID(node)) }
+      }
+    }
+    table.release = { request, node, _ in
+      Worker.serving.session.operations.release(NodeID(node))
+      Worker.serving.session.handles.close()
+      fuse_reply_err(request, 0)
     }
     table.read = { request, node, size, offset, _ in
       let buffer = UnsafeMutableRawBufferPointer(
@@ -39,9 +73,10 @@ extension OperationTable {
         fuse_reply_write(request, count)
       }
     }
-    table.fsync = { request, node, dataOnly, _ in
+    table.fsync = { request, node, _, _ in
       Answer.call(request) { (operations) throws(Errno) in
-        try operations.synchronize(NodeID(node), dataOnly: dataOnly != 0)
+        try operations.synchronize()
+        try operations.finishSynchronization(of: NodeID(node))
       }
     }
     table.lseek = { request, node, _, _, _ in
@@ -67,5 +102,13 @@ extension OperationTable {
         fuse_reply_write(request, count)
       }
     }
+  }
+
+  /// The kernel will say when it has closed the file or directory.
+  static func replyOpen(_ request: fuse_req_t?, _ file: UnsafeMutablePointer<fuse_file_info>?) {
+    let handles = Worker.serving.session.handles
+    handles.open()
+    // Nobody waits for the answer any more: no release will come.
+    if fuse_reply_open(request, file) == -ENOENT { handles.close() }
   }
 }

@@ -22,48 +22,22 @@ final class DeferredRequests: @unchecked Sendable {
     let worker: Worker
   }
 
-  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-  private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+  private let monitor = Monitor()
   private var state = State()
-  private var thread: pthread_t?
-
-  init() {
-    pthread_mutex_init(mutex, nil)
-    pthread_cond_init(condition, nil)
-  }
-
-  deinit {
-    pthread_mutex_destroy(mutex)
-    pthread_cond_destroy(condition)
-    mutex.deallocate()
-    condition.deallocate()
-  }
-
-  private func locked<R>(_ body: () -> R) -> R {
-    pthread_mutex_lock(mutex)
-    defer { pthread_mutex_unlock(mutex) }
-    return body()
-  }
+  private var thread: OwnedThread?
 
   func start(_ session: Session) {
-    var thread = pthread_t()
-    let context = Unmanaged.passRetained(session)
-    let code = pthread_create(
-      &thread, nil,
-      { context in
-        let session = Unmanaged<Session>.fromOpaque(context!).takeRetainedValue()
-        while let seek = session.deferred.next() { session.deferred.serve(seek, session) }
-        return nil
-      }, context.toOpaque())
-    if code == 0 { self.thread = thread } else { context.release() }
+    thread = OwnedThread {
+      while let seek = session.deferred.next() { session.deferred.serve(seek, session) }
+    }
   }
 
   func stop() {
-    locked {
+    monitor.withLock {
       state.isStopped = true
-      pthread_cond_signal(condition)
+      monitor.wake()
     }
-    if let thread { pthread_join(thread, nil) }
+    thread?.join()
     thread = nil
   }
 
@@ -76,15 +50,15 @@ final class DeferredRequests: @unchecked Sendable {
       offset: payload.loadUnaligned(fromByteOffset: 8, as: UInt64.self),
       whence: payload.loadUnaligned(fromByteOffset: 16, as: UInt32.self),
       worker: worker)
-    locked {
+    monitor.withLock {
       state.seeks.append(seek)
-      pthread_cond_signal(condition)
+      monitor.wake()
     }
   }
 
   private func next() -> Seek? {
-    locked {
-      while state.seeks.isEmpty, !state.isStopped { pthread_cond_wait(condition, mutex) }
+    monitor.withLock {
+      while state.seeks.isEmpty, !state.isStopped { monitor.wait() }
       return state.seeks.isEmpty ? nil : state.seeks.removeFirst()
     }
   }

@@ -1,5 +1,6 @@
 import CFuse3
 import Glibc
+import IomapCache
 
 /// A reply to READDIR or READDIRPLUS as it fills.
 public struct DirectoryBuffer {
@@ -11,8 +12,13 @@ public struct DirectoryBuffer {
 
   /// Whether entries carry attributes, each one a reference for the kernel ("." and ".." excepted).
   public let wantsAttributes: Bool
+  private let revision: IomapRevision?
 
-  init(request: fuse_req_t, memory: UnsafeMutableRawBufferPointer, wantsAttributes: Bool) {
+  init(
+    request: fuse_req_t, memory: UnsafeMutableRawBufferPointer, wantsAttributes: Bool,
+    revision: IomapRevision? = nil
+  ) {
+    self.revision = revision
     self.request = request
     self.memory = memory
     self.wantsAttributes = wantsAttributes
@@ -46,10 +52,14 @@ public struct DirectoryBuffer {
 
   /// Adds an entry with attributes, for which there must be room.
   public mutating func add(_ name: UnsafeRawBufferPointer, _ entry: Entry, next: UInt64) {
+    let start = count
     count += withCString(name) { name in
       var parameters = entry.parameters
       return addPlus(name, &parameters, next)
     }
+    memory.storeBytes(
+      of: entry.attributes.encodedFlags(revision), toByteOffset: start + Entry.flagsOffset,
+      as: UInt32.self)
   }
 
   private func addPlus(

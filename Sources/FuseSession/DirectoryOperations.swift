@@ -10,8 +10,12 @@ extension OperationTable {
       } else {
         file?.pointee.cache_readdir = 1
         file?.pointee.keep_cache = 1
-        fuse_reply_open(request, file)
+        OperationTable.replyOpen(request, file)
       }
+    }
+    table.releasedir = { request, _, _ in
+      Worker.serving.session.handles.close()
+      fuse_reply_err(request, 0)
     }
     table.readdir = { request, node, size, offset, _ in
       OperationTable.readDirectory(request, node, size, offset, wantsAttributes: false)
@@ -21,7 +25,8 @@ extension OperationTable {
     }
     table.fsyncdir = { request, node, _, _ in
       Answer.call(request) { (operations) throws(Errno) in
-        try operations.synchronizeDirectory(NodeID(node))
+        try operations.synchronize()
+        try operations.finishSynchronization(of: NodeID(node))
       }
     }
   }
@@ -33,7 +38,8 @@ extension OperationTable {
     let memory = UnsafeMutableRawBufferPointer(
       rebasing: Worker.serving.output[..<min(size, Worker.serving.output.count)])
     var buffer = DirectoryBuffer(
-      request: request, memory: memory, wantsAttributes: wantsAttributes)
+      request: request, memory: memory, wantsAttributes: wantsAttributes,
+      revision: Worker.serving.session.iomapRevision)
     do throws(Errno) {
       try Worker.serving.session.operations.readDirectory(
         NodeID(node), from: UInt64(bitPattern: Int64(offset)), into: &buffer)

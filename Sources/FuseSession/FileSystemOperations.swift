@@ -40,6 +40,20 @@ public protocol FileSystemOperations: AnyObject, Sendable {
     in newParent: NodeID, flags: UInt32, for caller: Caller
   ) throws(Errno)
 
+  /// The kernel opens a file, closes a descriptor of it, and lets go of it: as far as it tells, which it always does where it
+  /// moves the data itself. An error of `flush` becomes close(2)'s.
+  func open(_ node: NodeID) throws(Errno)
+  func flush(_ node: NodeID) throws(Errno)
+  func release(_ node: NodeID)
+
+  /// Everything written so far is on stable storage when this returns.
+  func synchronize() throws(Errno)
+  /// Somebody has waited for `synchronize` because of a node, or of everything (nil). Throws what went wrong with its data before.
+  func finishSynchronization(of node: NodeID?) throws(Errno)
+  /// The file system has been unmounted, and whoever did it waits for this to return: everything is on disk then, and the
+  /// device closed. Does not come for every kind of mount.
+  func destroy()
+
   /// Fills `buffer` from byte `offset` on; fewer bytes mean the end of the file.
   func read(_ node: NodeID, into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64)
     throws(Errno)
@@ -48,8 +62,6 @@ public protocol FileSystemOperations: AnyObject, Sendable {
     _ node: NodeID, _ bytes: UnsafeRawBufferPointer, at offset: UInt64, flags: WriteFlags,
     for caller: Caller
   ) throws(Errno) -> Int
-  func synchronize(_ node: NodeID, dataOnly: Bool) throws(Errno)
-  func synchronizeDirectory(_ node: NodeID) throws(Errno)
   /// `whence` is SEEK_DATA or SEEK_HOLE. The kernel's cached writes to the node have been received before.
   func seek(_ node: NodeID, from offset: UInt64, whence: CInt) throws(Errno) -> UInt64
   /// `mode` is that of fallocate(2).

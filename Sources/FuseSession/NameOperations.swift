@@ -6,11 +6,9 @@ extension OperationTable {
   static func addNames(to table: inout fuse_lowlevel_ops) {
     table.lookup = { request, parent, name in
       do throws(Errno) {
-        var parameters = try Worker.serving.session.operations.lookup(
-          Answer.bytes(name), in: NodeID(parent)
-        )
-        .parameters
-        fuse_reply_entry(request, &parameters)
+        Answer.reply(
+          request,
+          try Worker.serving.session.operations.lookup(Answer.bytes(name), in: NodeID(parent)))
       } catch .noSuchFileOrDirectory {
         // An entry without a node is one that the kernel may remember as missing.
         var missing = fuse_entry_param()

@@ -1,9 +1,12 @@
 import CFuse3
+import IomapCache
 
 /// What the session asks of the kernel when the connection is made (FUSE_INIT).
 enum Negotiation {
   /// Chooses among what the kernel offers and libfuse knows.
-  static func choose(_ connection: UnsafeMutablePointer<fuse_conn_info>, options: Session.Options) {
+  static func choose(
+    _ connection: UnsafeMutablePointer<fuse_conn_info>, options: Session.Options, usesIomap: Bool
+  ) {
     let offered = connection.pointee.capable
     var wanted: UInt32 = 0
     // Of type int in libfuse 3.14, and of type unsigned long in later ones.
@@ -18,8 +21,11 @@ enum Negotiation {
     want(FUSE_CAP_IOCTL_DIR)
     want(FUSE_CAP_READDIRPLUS)
     want(FUSE_CAP_READDIRPLUS_AUTO)
-    want(FUSE_CAP_WRITEBACK_CACHE)
-    want(FUSE_CAP_NO_OPEN_SUPPORT)
+    if !usesIomap {
+      want(FUSE_CAP_WRITEBACK_CACHE)
+      // The kernel must say when it has closed a file whose data it moves (fuse-iomap ABI 4.7).
+      want(FUSE_CAP_NO_OPEN_SUPPORT)
+    }
     want(FUSE_CAP_NO_OPENDIR_SUPPORT)
     want(FUSE_CAP_PARALLEL_DIROPS)
     want(FUSE_CAP_CACHE_SYMLINKS)
@@ -35,18 +41,41 @@ enum Negotiation {
     connection.pointee.time_gran = options.timeGranularity
   }
 
-  /// Adds to libfuse's reply what that libfuse does not know. `reply` is the payload, `struct fuse_init_out`.
+  /// Adds to libfuse's reply what that libfuse does not know. `request` and `reply` are the payloads, `struct fuse_init_in`
+  /// and `struct fuse_init_out`.
   ///
   /// HANDLE_KILLPRIV_V2 leaves the set-id bits and capabilities of written files to the server, which saves a GETXATTR for
-  /// every write.
-  static func amend(_ reply: UnsafeMutableRawBufferPointer, offered: UInt32) {
-    guard reply.count >= 16 else { return }
-    let flags = reply.loadUnaligned(fromByteOffset: flagsOffset, as: UInt32.self)
-    reply.storeBytes(
-      of: flags | (offered & handleKillPrivilegesV2), toByteOffset: flagsOffset, as: UInt32.self)
+  /// every write. Iomap takes a protocol of its own (fuse-iomap ABI 2.4).
+  static func amend(
+    _ reply: UnsafeMutableRawBufferPointer, to request: UnsafeRawBufferPointer, usesIomap: Bool
+  ) {
+    guard reply.count >= flagsOffset + 4, request.count >= flagsOffset + 4 else { return }
+    let offered = request.loadUnaligned(fromByteOffset: flagsOffset, as: UInt32.self)
+    var flags = reply.loadUnaligned(fromByteOffset: flagsOffset, as: UInt32.self)
+    flags |= offered & handleKillPrivilegesV2
+    if usesIomap, reply.count >= replyFlags2Offset + 4 {
+      flags |= IomapWire.initFlagExtension
+      flags &= ~IomapWire.initFlagAtomicTruncate
+      let flags2 = reply.loadUnaligned(fromByteOffset: replyFlags2Offset, as: UInt32.self)
+      reply.storeBytes(
+        of: flags2 | IomapWire.initFlags2Iomap, toByteOffset: replyFlags2Offset, as: UInt32.self)
+      reply.storeBytes(of: IomapWire.protocolMinor, toByteOffset: minorOffset, as: UInt32.self)
+    }
+    reply.storeBytes(of: flags, toByteOffset: flagsOffset, as: UInt32.self)
   }
 
+  /// Whether the kernel offers iomap in its request.
+  static func offersIomap(_ request: UnsafeRawBufferPointer) -> Bool {
+    guard request.count >= requestFlags2Offset + 4 else { return false }
+    let flags = request.loadUnaligned(fromByteOffset: flagsOffset, as: UInt32.self)
+    let flags2 = request.loadUnaligned(fromByteOffset: requestFlags2Offset, as: UInt32.self)
+    return flags & IomapWire.initFlagExtension != 0 && flags2 & IomapWire.initFlags2Iomap != 0
+  }
+
+  static let minorOffset = 4
   /// The flags in the payload of the request and of the reply.
   static let flagsOffset = 12
+  static let requestFlags2Offset = 16
+  static let replyFlags2Offset = 32
   private static let handleKillPrivilegesV2: UInt32 = 1 << 28
 }

@@ -19,6 +19,7 @@ enum OperationTable {
     table.`init` = { _, connection in
       if let connection { Worker.serving.session.negotiate(connection) }
     }
+    table.destroy = { _ in Worker.current?.session.destroy() }
     table.statfs = { request, _ in
       Answer.call(request) { (operations) throws(Errno) in
         try operations.statistics()

@@ -4,9 +4,23 @@ struct RequestHeader {
   enum Opcode: UInt32 {
     case setattr = 4
     case write = 16
+    case fsync = 20
     case initialize = 26
+    case fsyncDirectory = 30
+    case interrupt = 36
     case lseek = 46
+    case copyFileRange = 47
+    case syncFileSystem = 50
     case statx = 52
+    case copyFileRange64 = 53
+    // The iomap extension (fuse-iomap ABI 3.1).
+    case freeze = 4089
+    case unfreeze = 4090
+    case shutdown = 4091
+    case iomapConfig = 4092
+    case iomapIOEnd = 4093
+    case iomapBegin = 4094
+    case iomapEnd = 4095
   }
 
   /// Bytes.

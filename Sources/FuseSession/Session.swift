@@ -1,5 +1,6 @@
 import CFuse3
 import Glibc
+import IomapCache
 import Logging
 import Synchronization
 import SystemPackage
@@ -31,6 +32,9 @@ public final class Session: @unchecked Sendable {
 
   let handle: OpaquePointer
   let operations: any FileSystemOperations
+  let channel: any KernelChannel
+  let handles = OpenHandles()
+  let iomap: IomapMode
   let options: Options
   let log = Logger(label: "fuse4fs.session")
   /// The threads inside `run`.
@@ -40,9 +44,16 @@ public final class Session: @unchecked Sendable {
   /// FUSE_CAP_* that the kernel offered and we wanted.
   private let agreed = Atomic<UInt32>(0)
   let deferred = DeferredRequests()
+  let synchronizations = SynchronizationQueue()
 
-  public init(_ operations: any FileSystemOperations, options: Options) throws(Failure) {
+  /// `iomap`: the same file system, if the kernel is to move its data where it can.
+  public init(
+    _ operations: any FileSystemOperations, iomap: (any IomapOperations)? = nil,
+    channel: any KernelChannel = DeviceChannel(), options: Options
+  ) throws(Failure) {
     self.operations = operations
+    self.channel = channel
+    self.iomap = IomapMode(iomap)
     self.options = options
     var arguments = ["fuse4fs"]
     if options.debug { arguments.append("-d") }
@@ -78,23 +89,28 @@ public final class Session: @unchecked Sendable {
       fuse_session_unmount(handle)
       throw .connection(Errno(rawValue: -code))
     }
+    channel.connect(fuse_session_fd(handle))
   }
 
-  /// Serves requests until the file system is unmounted, or `stop` is called. Calls `onReady` once, when the kernel's first
-  /// request has been answered. The calling thread is one of the workers.
-  public func run(onReady: () -> Void) {
+  /// Serves requests until the file system is unmounted, or `stop` is called. Calls `onReady` once, when the kernel has been told
+  /// all that it asks first; false ends the service at once. The calling thread is one of the workers.
+  public func run(onReady: () -> Bool) {
     Self.makeWakeable()
     threads.withLock { $0 = [pthread_self()] }
     let first = Worker(session: self, descriptor: fuse_session_fd(handle), ownsDescriptor: false)
     first.serve { isInitialized.load(ordering: .acquiring) || isStopped }
-    guard isInitialized.load(ordering: .acquiring), !isStopped else { return }
+    guard isInitialized.load(ordering: .acquiring), !isStopped, onReady() else {
+      threads.withLock { $0.removeAll() }
+      return
+    }
     deferred.start(self)
+    if options.workerCount > 1 { synchronizations.start(self) }
     let others = (1..<max(options.workerCount, 1)).compactMap { _ in startWorker() }
     threads.withLock { $0 += others }
-    onReady()
     first.serve { isStopped }
     threads.withLock { $0.removeAll() }
     for thread in others { pthread_join(thread, nil) }
+    synchronizations.stop()
     deferred.stop()
   }
 
@@ -136,7 +152,8 @@ public final class Session: @unchecked Sendable {
   var agreedCapabilities: UInt32 { agreed.load(ordering: .relaxed) }
 
   func negotiate(_ connection: UnsafeMutablePointer<fuse_conn_info>) {
-    Negotiation.choose(connection, options: options)
+    iomap.noteOffer(Negotiation.offersIomap(Worker.serving.payload))
+    Negotiation.choose(connection, options: options, usesIomap: usesIomap)
     agreed.store(connection.pointee.want, ordering: .relaxed)
   }
 
@@ -146,6 +163,11 @@ public final class Session: @unchecked Sendable {
 
   /// Hands a request to whoever answers it.
   func dispatch(_ worker: Worker) {
+    if usesIomap, let operations = iomap.operations,
+      IomapRequests(session: self, operations: operations, worker: worker).serve()
+    {
+      return
+    }
     switch worker.header.opcode {
     case .statx:
       do throws(Errno) {
@@ -157,7 +179,16 @@ public final class Session: @unchecked Sendable {
       }
     case .initialize:
       worker.processInLibrary()
-      isInitialized.store(true, ordering: .releasing)
+      if !usesIomap { isInitialized.store(true, ordering: .releasing) }
+    case .interrupt:
+      // No operation is broken off, and libfuse would wait for requests that it never sees.
+      break
+    case .fsync, .fsyncDirectory:
+      guard synchronizations.add(worker, for: worker.header.node) else {
+        return worker.processInLibrary()
+      }
+    case .syncFileSystem:
+      if !synchronizations.add(worker, for: nil) { worker.processInLibrary() }
     case .lseek where options.workerCount > 1:
       deferred.add(worker)
     default:
@@ -165,10 +196,48 @@ public final class Session: @unchecked Sendable {
     }
   }
 
+  /// The kernel and we have agreed that it is to move data; whether it does is seen when the devices are registered.
+  var usesIomap: Bool { iomap.isAgreed }
+
+  /// How the kernel that moves data speaks; nil where it does not.
+  @inline(__always)
+  var iomapRevision: IomapRevision? { iomap.revision }
+
+  /// How the negotiation of iomap ended, as the end of a sentence for people where it failed.
+  public var iomapOutcome: Result<IomapRevision, IomapRefusal> { iomap.outcome }
+
+  func configureIomap(
+    for request: IomapWire.ConfigRequest, _ operations: any IomapOperations
+  ) {
+    iomap.activate(for: request, operations, channel)
+    if iomap.revision?.needsSetNoFS == true {
+      do throws(Errno) {
+        // Threads that this one starts inherit it.
+        try channel.forbidReclaim()
+      } catch {
+        log.warning("the kernel does not keep our threads from waiting for this mount: \(error)")
+      }
+    }
+  }
+
+  /// The kernel has been told all that it needs to begin with.
+  func noteConfigured() { isInitialized.store(true, ordering: .releasing) }
+
+  /// Seconds that the end of a mount waits for files to be closed.
+  private static let releasePatience = 30
+
+  /// The kernel says that the mount has ended.
+  func destroy() {
+    if options.workerCount > 1, !handles.waitForNone(seconds: Self.releasePatience) {
+      log.error("the kernel has ended the mount without closing all files")
+    }
+    operations.destroy()
+  }
+
   /// Another worker on a descriptor of its own, so that threads do not contend for one.
   private func startWorker() -> pthread_t? {
     let shared = fuse_session_fd(handle)
-    let own = Self.clone(shared)
+    let own = channel.clone()
     let worker = Worker(
       session: self, descriptor: own ?? shared, ownsDescriptor: own != nil)
     var thread = pthread_t()
@@ -185,17 +254,5 @@ public final class Session: @unchecked Sendable {
       return nil
     }
     return thread
-  }
-
-  /// Another descriptor of the same connection (FUSE_DEV_IOC_CLONE); nil where the device cannot be opened again.
-  private static func clone(_ descriptor: CInt) -> CInt? {
-    let clone = open("/dev/fuse", O_RDWR | O_CLOEXEC)
-    guard clone >= 0 else { return nil }
-    var source = UInt32(descriptor)
-    guard ioctl(clone, 0x8004_E500, &source) == 0 else {
-      close(clone)
-      return nil
-    }
-    return clone
   }
 }

@@ -20,11 +20,10 @@ enum Transport {
   ) {
     guard count >= 2, parts[0].iov_len == ReplyHeader.size,
       parts[0].iov_base.loadUnaligned(fromByteOffset: 4, as: Int32.self) == 0,
-      let payload = parts[1].iov_base, worker.payload.count >= Negotiation.flagsOffset + 4
+      let payload = parts[1].iov_base
     else { return }
-    let offered = worker.payload.loadUnaligned(
-      fromByteOffset: Negotiation.flagsOffset, as: UInt32.self)
     Negotiation.amend(
-      UnsafeMutableRawBufferPointer(start: payload, count: parts[1].iov_len), offered: offered)
+      UnsafeMutableRawBufferPointer(start: payload, count: parts[1].iov_len), to: worker.payload,
+      usesIomap: worker.session.usesIomap)
   }
 }

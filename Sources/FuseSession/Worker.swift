@@ -105,6 +105,13 @@ final class Worker {
     send(error: -error.rawValue, UnsafeRawBufferPointer(start: nil, count: 0))
   }
 
+  /// Answers another request that came in here, with an errno or none.
+  func acknowledge(_ unique: UInt64, _ error: Errno?) {
+    var reply = ReplyHeader(
+      length: UInt32(ReplyHeader.size), error: error.map { -$0.rawValue } ?? 0, unique: unique)
+    withUnsafeBytes(of: &reply) { _ = Glibc.write(descriptor, $0.baseAddress, $0.count) }
+  }
+
   private func send(error: Int32, _ payload: UnsafeRawBufferPointer) {
     var reply = ReplyHeader(
       length: UInt32(ReplyHeader.size + payload.count), error: error, unique: header.unique)

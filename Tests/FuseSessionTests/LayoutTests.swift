@@ -31,11 +31,17 @@ import Testing
     #expect(RequestHeader.Opcode.lseek.rawValue == FUSE_LSEEK.rawValue)
     // Older headers do not have it.
     #expect(RequestHeader.Opcode.statx.rawValue == 52)
+    #expect(RequestHeader.Opcode.interrupt.rawValue == FUSE_INTERRUPT.rawValue)
+    #expect(RequestHeader.Opcode.copyFileRange.rawValue == FUSE_COPY_FILE_RANGE.rawValue)
+    // fuse-iomap ABI 3.1.
+    #expect(RequestHeader.Opcode.freeze.rawValue == 4089)
+    #expect(RequestHeader.Opcode.iomapConfig.rawValue == 4092)
+    #expect(RequestHeader.Opcode.iomapEnd.rawValue == 4095)
   }
 
   @Test func anUnknownOpcodeIsNone() {
     var header = fuse_in_header()
-    header.opcode = 4095
+    header.opcode = 4088
     #expect(bytes(of: header).withUnsafeBytes { RequestHeader($0).opcode } == nil)
   }
 

@@ -7,10 +7,57 @@ import Testing
 @Suite struct NegotiationTests {
   private let killPrivileges = UInt32(FUSE_HANDLE_KILLPRIV_V2)
 
-  private func amended(_ reply: [UInt8], offered: UInt32) -> [UInt8] {
+  private func amended(
+    _ reply: [UInt8], offered: UInt32, offered2: UInt32 = 0, usesIomap: Bool = false
+  ) -> [UInt8] {
     var reply = reply
-    reply.withUnsafeMutableBytes { Negotiation.amend($0, offered: offered) }
+    request(offered, offered2).withUnsafeBytes { request in
+      reply.withUnsafeMutableBytes {
+        Negotiation.amend($0, to: request, usesIomap: usesIomap)
+      }
+    }
     return reply
+  }
+
+  private func request(_ flags: UInt32, _ flags2: UInt32) -> [UInt8] {
+    var request = fuse_init_in()
+    request.flags = flags
+    request.flags2 = flags2
+    return bytes(of: request)
+  }
+
+  /// fuse-iomap ABI 2.4 and 2.7, rules I-1 and I-2.
+  @Test func agreesOnIomapInAReplyThatKnowsNothingOfIt() {
+    var reply = fuse_init_out()
+    reply.major = 7
+    reply.minor = 31
+    reply.flags = UInt32(FUSE_ASYNC_READ | FUSE_ATOMIC_O_TRUNC)
+    let changed = amended(bytes(of: reply), offered: .max, offered2: 0x800, usesIomap: true)
+    reply.minor = 99
+    reply.flags = UInt32(FUSE_ASYNC_READ) | killPrivileges | 1 << 30
+    reply.flags2 = 0x800
+    #expect(changed == bytes(of: reply))
+  }
+
+  @Test(arguments: [
+    (UInt32(1) << 30, UInt32(0x800), true), (1 << 30, 0xFFFF_F7FF, false), (0, 0x800, false),
+  ])
+  func seesWhetherIomapIsOffered(flags: UInt32, flags2: UInt32, isOffered: Bool) {
+    request(flags, flags2).withUnsafeBytes {
+      #expect(Negotiation.offersIomap($0) == isOffered)
+    }
+  }
+
+  @Test func anOldKernelsShortRequestOffersNothing() {
+    [UInt8](repeating: 0xFF, count: 19).withUnsafeBytes { #expect(!Negotiation.offersIomap($0)) }
+  }
+
+  /// A kernel that moves data must say when it has closed a file (fuse-iomap ABI 4.7).
+  @Test func iomapWantsToHearOfOpenFiles() {
+    var connection = fuse_conn_info()
+    connection.capable = .max
+    Negotiation.choose(&connection, options: .init(), usesIomap: true)
+    #expect(connection.want & UInt32(FUSE_CAP_NO_OPEN_SUPPORT | FUSE_CAP_WRITEBACK_CACHE) == 0)
   }
 
   @Test func amendsOneFlagAndNothingElse() {
@@ -45,7 +92,7 @@ import Testing
     var connection = fuse_conn_info()
     connection.capable = capable
     connection.max_write = maxWrite
-    Negotiation.choose(&connection, options: options)
+    Negotiation.choose(&connection, options: options, usesIomap: false)
     return connection
   }
 

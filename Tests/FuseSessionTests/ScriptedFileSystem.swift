@@ -153,9 +153,17 @@ final class ScriptedFileSystem: FileSystemOperations {
     _ node: NodeID, into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
   ) throws(Errno) -> Int { throw .noFunction }
 
-  func synchronize(_ node: NodeID, dataOnly: Bool) throws(Errno) { throw .noFunction }
+  func synchronize() throws(Errno) { throw .noFunction }
 
-  func synchronizeDirectory(_ node: NodeID) throws(Errno) { throw .noFunction }
+  func finishSynchronization(of node: NodeID?) throws(Errno) { throw .noFunction }
+
+  func open(_ node: NodeID) throws(Errno) {}
+
+  func flush(_ node: NodeID) throws(Errno) {}
+
+  func release(_ node: NodeID) {}
+
+  func destroy() {}
 
   func allocate(
     _ node: NodeID, at offset: UInt64, length: UInt64, mode: CInt, for caller: Caller

@@ -1,0 +1,104 @@
+import CFuse3
+import Glibc
+import IomapCache
+import SystemPackage
+
+/// The session's connection to the kernel, apart from reading requests and answering them.
+///
+/// In reality ioctls and writes on a descriptor of `/dev/fuse`; a double in tests.
+public protocol KernelChannel: IomapNotificationChannel {
+  /// FUSE_DEV_IOC_IOMAP_SUPPORT, on any descriptor of the device: what the kernel lets this process do. Empty where the kernel
+  /// knows nothing of it.
+  func iomapSupport() -> IomapWire.SupportFlags
+  /// The mount is made, and `descriptor` leads to it.
+  func connect(_ descriptor: CInt)
+  /// FUSE_DEV_IOC_BACKING_OPEN: registers a block device, and returns what mappings call it.
+  func register(device descriptor: CInt) throws(Errno) -> DeviceCookie
+  /// FUSE_DEV_IOC_SET_NOFS: the calling thread, and those that it starts, never wait for this file system when they need memory.
+  func forbidReclaim() throws(Errno)
+  /// Another descriptor of the connection, so that threads do not contend for one; nil where there is none.
+  func clone() -> CInt?
+}
+
+extension KernelChannel {
+  /// The kernel asks for the node's attributes before it tells them again (FUSE_NOTIFY_INVAL_INODE). To be called without any
+  /// lock, and not from within a request: the kernel waits while it is getting rid of the node.
+  public func forgetAttributes(of node: NodeID) {
+    // struct fuse_out_header, then struct fuse_notify_inval_inode_out: a negative offset leaves the data alone.
+    var message:
+      (length: UInt32, code: Int32, unique: UInt64, node: UInt64, offset: Int64, count: Int64) =
+        (40, 2, 0, node.rawValue, -1, 0)
+    // An error says that the kernel does not know the node any more.
+    withUnsafeBytes(of: &message) { bytes in try? send(notification: bytes) }
+  }
+}
+
+/// The real one.
+public final class DeviceChannel: KernelChannel, @unchecked Sendable {
+  /// Set once, before there is a second thread.
+  private var descriptor: CInt = -1
+
+  public init() {}
+
+  public func connect(_ descriptor: CInt) { self.descriptor = descriptor }
+
+  public func iomapSupport() -> IomapWire.SupportFlags {
+    let device = open("/dev/fuse", O_RDWR | O_CLOEXEC)
+    guard device >= 0 else { return [] }
+    defer { close(device) }
+    return withUnsafeTemporaryAllocation(byteCount: IomapWire.Support.size, alignment: 8) {
+      answer in
+      guard (try? Self.call(.iomapSupport, on: device, answer.baseAddress!)) != nil else {
+        return []
+      }
+      return IomapWire.Support(UnsafeRawBufferPointer(answer))?.flags ?? []
+    }
+  }
+
+  public func register(device: CInt) throws(Errno) -> DeviceCookie {
+    let map = IomapWire.BackingMap(fd: device)
+    return try map.withBytes { (bytes) throws(Errno) in
+      let cookie = try Self.call(
+        .backingOpen, on: descriptor, UnsafeMutableRawPointer(mutating: bytes.baseAddress!))
+      guard cookie > 0 else { throw .invalidArgument }
+      return DeviceCookie(rawValue: UInt32(cookie))
+    }
+  }
+
+  public func forbidReclaim() throws(Errno) {
+    var on: UInt32 = 1
+    try Self.call(.setNoFS, on: descriptor, &on)
+  }
+
+  public func clone() -> CInt? {
+    let clone = open("/dev/fuse", O_RDWR | O_CLOEXEC)
+    guard clone >= 0 else { return nil }
+    var source = UInt32(descriptor)
+    guard ioctl(clone, Self.cloneCommand, &source) == 0 else {
+      close(clone)
+      return nil
+    }
+    return clone
+  }
+
+  /// FUSE_DEV_IOC_CLONE.
+  private static let cloneCommand: UInt = 0x8004_E500
+
+  @discardableResult
+  private static func call(
+    _ command: IomapWire.Ioctl, on descriptor: CInt, _ argument: UnsafeMutableRawPointer
+  ) throws(Errno) -> CInt {
+    // What the daemon uses has one number, if any, in all revisions.
+    guard let number = command.number(for: .v7) else { throw .notSupported }
+    let result = ioctl(descriptor, number, argument)
+    guard result >= 0 else { throw Errno(rawValue: errno) }
+    return result
+  }
+
+  public func send(notification: UnsafeRawBufferPointer) throws(Errno) {
+    guard descriptor >= 0 else { throw .invalidArgument }
+    guard Glibc.write(descriptor, notification.baseAddress, notification.count) >= 0 else {
+      throw Errno(rawValue: errno)
+    }
+  }
+}
