@@ -27,7 +27,7 @@ let package = Package(
       name: "CFuse3", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
     .systemLibrary(
       name: "CExt2FS", pkgConfig: "ext2fs", providers: [.apt(["libext2fs-dev"])]),
-    .target(name: "IomapCache", swiftSettings: strict),
+    .target(name: "IomapCache", dependencies: [system], swiftSettings: strict),
     .target(name: "Journal", dependencies: ["CExt2FS", system], swiftSettings: strict),
     .target(
       name: "Ext4", dependencies: ["CExt2FS", "IomapCache", "Journal", logging, system],
@@ -46,9 +46,31 @@ let package = Package(
     .systemLibrary(name: "CLinux", path: "Tests/CLinux"),
     .target(
       name: "TestSupport", dependencies: ["CLinux", system], path: "Tests/Support",
+      exclude: ["CrashExploration", "SimulatedKernel"], swiftSettings: strict),
+    .target(
+      name: "CrashExploration",
+      dependencies: ["CLinux", "Ext4", "Journal", "TestSupport", system],
+      path: "Tests/Support/CrashExploration", swiftSettings: strict),
+    .testTarget(
+      name: "CrashTests",
+      dependencies: ["CrashExploration", "Ext4", "Journal", "TestSupport", system],
+      swiftSettings: strict),
+    .target(
+      name: "KernelDouble", dependencies: ["CExt2FS", "CLinux", "TestSupport", system],
+      path: "Tests/Support/SimulatedKernel", swiftSettings: strict),
+    .testTarget(
+      name: "SimulatedKernelTests",
+      dependencies: ["CLinux", "KernelDouble", "TestSupport", system],
       swiftSettings: strict),
     .testTarget(
-      name: "IomapCacheTests", dependencies: ["IomapCache", "TestSupport"], swiftSettings: strict),
+      name: "IomapTests",
+      dependencies: [
+        "CLinux", "Ext4", "FuseSession", "IomapCache", "Journal", "KernelDouble", "TestSupport",
+        "fuse4fs", system,
+      ], swiftSettings: strict),
+    .testTarget(
+      name: "IomapCacheTests", dependencies: ["IomapCache", "TestSupport", system],
+      swiftSettings: strict),
     .testTarget(
       name: "JournalTests", dependencies: ["CExt2FS", "CLinux", "Journal", "TestSupport", system],
       swiftSettings: strict),

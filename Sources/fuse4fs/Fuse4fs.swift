@@ -8,6 +8,8 @@ struct Fuse4fs {
       switch try Invocation(arguments: Array(CommandLine.arguments.dropFirst())) {
       case .print(let text):
         print(text)
+      case .replay(let options):
+        try Replay.run(options)
       case .mount(let options):
         try mount(options)
       }

@@ -1,45 +1,106 @@
 import Ext4
 import FuseSession
 import Glibc
+import IomapCache
 import Journal
 import Logging
+import Synchronization
 import SystemPackage
 
 /// One mount, from opening the volume to the last flush.
 final class Mount: Sendable {
+  /// What a mount finds outside of it; tests put other things there.
+  struct Surroundings: Sendable {
+    var channel: any KernelChannel = DeviceChannel()
+    /// The device by which the kernel could move data.
+    var makeDevice: @Sendable (ImageSource) throws(IomapRefusal) -> any IomapDevice = {
+      image throws(IomapRefusal) in try BlockSpecialFile.of(image)
+    }
+    var observer: (any BlockDeviceObserver)?
+    /// Whether signals to the process end the mount.
+    var watchesSignals = true
+  }
+
   private let options: MountOptions
   private let image: ImageSource
-  private let volume: Volume
+  private let journals: JournalDevices
+  private let watchesSignals: Bool
+  /// Nil where the daemon moves data.
+  private let device: (any IomapDevice)?
+  let volume: Volume
+  private let iomap: IomapServer?
   private let session: Session
   private let incidents: IncidentLog
+  private let guardian: Guardian
+  /// Why the kernel is not asked to move data.
+  private let refusal: IomapRefusal?
+  /// The kernel knows the block device, but does not move data.
+  private let isBlockMount: Bool
   private let log = Logger(label: "fuse4fs")
+  /// Whether everything could be written; nil before the end.
+  private let closing = Mutex<Bool?>(nil)
 
-  init(options: MountOptions, image: ImageSource) throws(StartupFailure) {
+  init(
+    options: MountOptions, image: ImageSource, in surroundings: Surroundings = .init()
+  ) throws(StartupFailure) {
     self.options = options
     self.image = image
-    let device = BlockDevice(
-      fileDescriptor: image.fileDescriptor, byteOffset: image.byteOffset,
-      byteCount: image.byteCount, isWritable: image.isWritable)
+    watchesSignals = surroundings.watchesSignals
+    journals = JournalDevices(options)
+    if image.isOpenForReplay { try Replay.beforeReading(image, journals, options) }
+    let data = try DataMover.choose(options, image, surroundings)
+    device = data.device
+    refusal = data.refusal
+    isBlockMount = data.device == nil && BlockMount.isPossible(options, image)
+    let blocks = BlockDevice(
+      fileDescriptor: data.device?.descriptor ?? image.fileDescriptor,
+      byteOffset: data.device == nil ? image.byteOffset : 0, byteCount: image.byteCount,
+      isWritable: image.isWritable, observer: surroundings.observer)
+    var volumeOptions = Volume.Options(options)
+    volumeOptions.journal = JournalSurroundings(image, journals)
     do throws(MountRefusal) {
-      volume = try Volume.open(device, options: Volume.Options(options))
+      volume = try Volume.open(blocks, options: volumeOptions)
     } catch {
       throw .mount("cannot mount '\(image.displayName)': \(error.description)")
     }
     incidents = IncidentLog(device: image.displayName)
+    guardian = Guardian(volume: volume, incidents: incidents)
+    iomap = data.device.map { [volume, guardian] device in
+      IomapServer(
+        volume: volume, device: device, usesCache: options.iomapCache ?? true, guardian: guardian)
+    }
+    if let iomap { guardian.whenWritingStops { [weak iomap] in iomap?.withdraw() } }
+    let ending = Ending()
+    let operations = Ext4Operations(
+      volume: volume, options: options, guardian: guardian, iomap: iomap,
+      atEnd: { ending.mount?.end() })
+    do throws(Session.Failure) {
+      session = try Session(
+        operations, iomap: iomap, channel: surroundings.channel,
+        options: Self.sessionOptions(options, image, volume, isBlockMount: isBlockMount))
+    } catch {
+      throw .usage("libfuse does not accept the mount options")
+    }
+    ending.mount = self
+  }
+
+  /// The mount, for the operations that it is made of.
+  private final class Ending: @unchecked Sendable {
+    weak var mount: Mount?
+  }
+
+  private static func sessionOptions(
+    _ options: MountOptions, _ image: ImageSource, _ volume: Volume, isBlockMount: Bool
+  ) -> Session.Options {
     var sessionOptions = Session.Options()
-    sessionOptions.mountOptions = options.libfuseOptions(for: image)
+    sessionOptions.mountOptions = options.libfuseOptions(
+      for: image, isBlockMount: isBlockMount)
     // A kernel that enforces ACLs enforces modes as well, which `fakeroot` is to be free of.
     sessionOptions.accessControlLists = (options.acl ?? true) && !options.fakeroot
     sessionOptions.debug = options.debug
     sessionOptions.timeGranularity = volume.timeGranularity
-    sessionOptions.workerCount = options.singleThread ? 1 : Self.workerCount
-    do throws(Session.Failure) {
-      session = try Session(
-        Ext4Operations(volume: volume, options: options, incidents: incidents),
-        options: sessionOptions)
-    } catch {
-      throw .usage("libfuse does not accept the mount options")
-    }
+    sessionOptions.workerCount = options.singleThread ? 1 : workerCount
+    return sessionOptions
   }
 
   /// Threads mostly wait for the disk, so there are more of them than processors.
@@ -56,23 +117,56 @@ final class Mount: Sendable {
         "cannot mount '\(image.displayName)' for writing: \(error.errno); run e2fsck on it, or mount it "
           + "with -o ro")
     }
-    do throws(Session.Failure) {
-      try session.mount(at: options.mountpoint)
+    do throws(StartupFailure) {
+      try mountSession()
     } catch {
-      closeVolume()
-      throw .mount("cannot mount '\(image.displayName)' on '\(options.mountpoint)'")
+      end()
+      throw error
     }
     let unmounter = Unmounter(session: session, mountpoint: options.mountpoint)
-    try SignalWatcher.watch { _ in unmounter.request() }
-    let committer = Committer(volume: volume, incidents: incidents)
+    if watchesSignals { try SignalWatcher.watch { _ in unmounter.request() } }
+    let committer = Committer(
+      volume: volume, guardian: guardian, interval: options.commitInterval)
+    var failure: StartupFailure?
     session.run {
+      do throws(StartupFailure) {
+        try reportDataMover()
+      } catch {
+        failure = error
+        return false
+      }
       hint()
       committer.start()
       readiness.ready()
+      return true
     }
     unmounter.finish()
     committer.stop()
-    return closeVolume() ? .success : .mountFailure
+    end()
+    if let failure { throw failure }
+    return closing.withLock { $0 } == true ? .success : .mountFailure
+  }
+
+  private func mountSession() throws(StartupFailure) {
+    if isBlockMount { try image.yieldToKernel() }
+    do throws(Session.Failure) {
+      try session.mount(at: options.mountpoint)
+    } catch {
+      throw .mount("cannot mount '\(image.displayName)' on '\(options.mountpoint)'")
+    }
+  }
+
+  /// Says in one line who moves data, where that is news.
+  private func reportDataMover() throws(StartupFailure) {
+    switch session.iomapOutcome {
+    case .success(let revision):
+      log.info("\(image.displayName): the kernel moves file data (FUSE iomap, \(revision))")
+    case .failure(let reason):
+      let reason = refusal ?? reason
+      if options.iomap == .always { throw DataMover.failure(image, reason) }
+      guard options.iomap != .never else { return }
+      log.info("\(image.displayName): the daemon moves file data, without iomap: \(reason.reason)")
+    }
   }
 
   private func hint() {
@@ -84,7 +178,16 @@ final class Mount: Sendable {
     }
   }
 
-  @discardableResult
+  /// The mount has ended: everything goes to disk, and the device is let go of. Once; whoever comes second waits for it.
+  private func end() {
+    closing.withLock { result in
+      guard result == nil else { return }
+      iomap?.stop()
+      result = closeVolume()
+      device?.close()
+    }
+  }
+
   private func closeVolume() -> Bool {
     do throws(Ext4Error) {
       try volume.close()
@@ -114,5 +217,7 @@ extension Volume.Options {
     minixDF = options.minixDF
     synchronous = options.synchronous
     synchronousDirectories = options.dirsync
+    ordersData = options.dataOrder != .writeback
+    usesBarriers = options.usesBarriers
   }
 }

@@ -35,6 +35,8 @@ static inline ssize_t clinux_copy_file_range(int from, off_t from_offset, int to
   return syscall(SYS_copy_file_range, from, &from_offset, to, &to_offset, count, 0u);
 }
 
+static inline int clinux_thread_number(void) { return (int)syscall(SYS_gettid); }
+
 static inline int clinux_syncfs(int fd) { return (int)syscall(SYS_syncfs, fd); }
 
 static inline dev_t clinux_makedev(unsigned major, unsigned minor) { return makedev(major, minor); }
@@ -69,3 +71,6 @@ static inline int clinux_memory_file(void) {
 /// From now on a memory file cannot become longer: a write behind its end is EPERM. F_ADD_SEALS and
 /// F_SEAL_GROW by their numbers, since <linux/fcntl.h> and <fcntl.h> exclude each other.
 static inline int clinux_seal_growth(int fd) { return fcntl(fd, 1024 + 9, 0x0004); }
+
+/// A pipe that is closed on exec.
+static inline int clinux_pipe(int ends[2]) { return (int)syscall(SYS_pipe2, ends, O_CLOEXEC); }

@@ -1,4 +1,5 @@
 import Glibc
+import SystemPackage
 
 /// The image or block device of a mount: open, locked, and with a place in it where the file system
 /// is. It is locked and open for as long as this object lives.
@@ -9,7 +10,10 @@ final class ImageSource: Sendable {
   let displayName: String
   /// Without links and from the root, for the mount table; the path of a descriptor stays as it is.
   let path: String
+  /// Whether the mount may write.
   let isWritable: Bool
+  /// The mount may not, but the journal must be replayed before: it is open, and locked, as for writing.
+  let isOpenForReplay: Bool
   /// Where the file system begins in the file or device.
   let byteOffset: Int64
   /// The bytes from there that the file system may use: to the end of the partition or of the device.
@@ -26,14 +30,46 @@ final class ImageSource: Sendable {
     displayName = options.device
     path = Self.absolute(options.device)
     isWritable = !options.readOnly
-    image = try OpenImage(path: options.device, writable: isWritable)
-    try ImageLock.take(on: image, path: displayName, writable: isWritable)
-    try KernelUse.check(image, path: displayName, writable: isWritable)
+    isOpenForReplay =
+      if options.readOnly, !options.noRecovery { try Self.needsRecovery(options) } else { false }
+    let writable = isWritable || isOpenForReplay
+    image = try OpenImage(
+      path: options.device, writable: writable,
+      adviceIfReadOnly: isOpenForReplay
+        ? "its journal holds changes that were not yet replayed; to see the file system without them, add "
+          + "-o norecovery"
+        : "mount it read-only with -o ro")
+    try ImageLock.take(on: image, path: displayName, writable: writable)
+    try KernelUse.check(image, path: displayName, writable: writable)
 
     let disk = DiskReader(descriptor: image.descriptor, byteCount: image.byteCount)
     let window = try ImageWindow(of: disk, path: displayName, options: options)
     byteOffset = window.byteOffset
     byteCount = window.byteCount
+  }
+
+  /// The kernel is about to claim the block device.
+  func yieldToKernel() throws(StartupFailure) {
+    do throws(Errno) {
+      try image.endExclusiveUse()
+    } catch {
+      throw .mount("cannot open '\(displayName)' once more: \(error)")
+    }
+    try ImageLock.take(on: image, path: displayName, writable: true)
+  }
+
+  /// From here on others may read the image as well.
+  func endReplay() throws(StartupFailure) {
+    try ImageLock.take(on: image, path: displayName, writable: false)
+  }
+
+  /// Whether the file system says that its journal must be replayed (its flag needs_recovery).
+  private static func needsRecovery(_ options: MountOptions) throws(StartupFailure) -> Bool {
+    let image = try OpenImage(path: options.device, writable: false)
+    let disk = DiskReader(descriptor: image.descriptor, byteCount: image.byteCount)
+    let window = try ImageWindow(of: disk, path: options.device, options: options)
+    let flags = disk.bytes(at: window.byteOffset + 1024 + 0x60, count: 1)
+    return flags.map { $0[0] & 0x04 != 0 } ?? false
   }
 
   /// A descriptor's path leads to the process that looks at it, and is no name for anybody else.

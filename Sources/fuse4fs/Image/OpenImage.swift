@@ -16,8 +16,12 @@ struct OpenImage: ~Copyable, Sendable {
 
   /// Opens a file or block device; the latter for our use alone, if it is to be written.
   ///
+  /// - Parameter adviceIfReadOnly: what can be done when it cannot be written.
   /// - Throws: a mount failure that says what to do about it.
-  init(path: String, writable: Bool) throws(StartupFailure) {
+  init(
+    path: String, writable: Bool,
+    adviceIfReadOnly advice: String = "mount it read-only with -o ro"
+  ) throws(StartupFailure) {
     var status = stat()
     guard stat(path, &status) == 0 else { throw .mount("cannot find '\(path)': \(Errno.last)") }
     let type = status.st_mode & S_IFMT
@@ -30,7 +34,8 @@ struct OpenImage: ~Copyable, Sendable {
       let error = Errno.last
       descriptor = Self.duplicate(ofDescriptorIn: path, writable: writable) ?? -1
       guard descriptor >= 0 else {
-        throw Self.failure(path: path, writable: writable, status: status, error: error)
+        throw Self.failure(
+          path: path, writable: writable, advice: advice, status: status, error: error)
       }
     }
     // The file that was opened, in case the path led to another one meanwhile.
@@ -43,7 +48,7 @@ struct OpenImage: ~Copyable, Sendable {
     // Opening a read-only device for writing succeeds; it is the writes that fail.
     if writable && SystemFile.line("/sys/dev/block/\(number)/ro") == "1" {
       close(descriptor)
-      throw Self.notWritable(path, "the device is read-only")
+      throw Self.notWritable(path, "the device is read-only", advice)
     }
     self.descriptor = descriptor
     isBlockDevice = status.st_mode & S_IFMT == S_IFBLK
@@ -51,6 +56,17 @@ struct OpenImage: ~Copyable, Sendable {
     byteCount = isBlockDevice ? Int64(lseek(descriptor, 0, SEEK_END)) : Int64(status.st_size)
     identity = FileIdentity(status)
     deviceNumber = number
+  }
+
+  /// Gives up the exclusive use of a block device, which whoever opens it exclusively may have now. The descriptor stays the same; a lock
+  /// on it is gone.
+  func endExclusiveUse() throws(Errno) {
+    let shared = open("/proc/self/fd/\(descriptor)", O_RDWR | O_CLOEXEC)
+    guard shared >= 0 else { throw Errno.last }
+    defer { close(shared) }
+    guard dup2(shared, descriptor) >= 0, fcntl(descriptor, F_SETFD, FD_CLOEXEC) >= 0 else {
+      throw Errno.last
+    }
   }
 
   /// A descriptor that was passed to us stays usable when its file cannot be opened by us, as long
@@ -75,19 +91,21 @@ struct OpenImage: ~Copyable, Sendable {
     return true
   }
 
-  private static func notWritable(_ path: String, _ reason: String) -> StartupFailure {
-    .mount("cannot open '\(path)' for writing: \(reason); mount it read-only with -o ro")
+  private static func notWritable(
+    _ path: String, _ reason: String, _ advice: String
+  ) -> StartupFailure {
+    .mount("cannot open '\(path)' for writing: \(reason); \(advice)")
   }
 
-  private static func failure(path: String, writable: Bool, status: stat, error: Errno)
-    -> StartupFailure
-  {
+  private static func failure(
+    path: String, writable: Bool, advice: String, status: stat, error: Errno
+  ) -> StartupFailure {
     switch error {
     case .resourceBusy:
       return ImageLock.conflict(path: path, status: status)
         ?? KernelUse.conflict(blockDevice: path, number: status.st_rdev)
     case .permissionDenied, .notPermitted, .readOnlyFileSystem:
-      if writable && isReadable(path) { return notWritable(path, "\(error)") }
+      if writable && isReadable(path) { return notWritable(path, "\(error)", advice) }
       return .mount("cannot open '\(path)': \(error); you need the permission to read it")
     default:
       return .mount("cannot open '\(path)': \(error)")

@@ -1,73 +1,94 @@
 import Ext4
+import FuseSession
 import Glibc
 import SystemPackage
 
-/// Writes changed metadata every few seconds, so that a daemon that is killed loses no more than that.
+/// Commits what has changed every few seconds, so that a crash loses no more than that; and before, when a commit is wanted.
+///
+/// Sync(2) and syncfs(2) of the kernels of today end at the kernel's own cache: they write it back, and the daemon learns of
+/// nothing but the data. So a commit follows soon after such data has ceased to come.
 final class Committer: @unchecked Sendable {
   /// Seconds, as the kernel's ext4 has it (commit= in ext4(5)).
-  private static let interval = 5
+  private static let usualInterval = 5
 
   private let volume: Volume
-  private let incidents: IncidentLog
-  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-  private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+  private let guardian: Guardian
+  private let interval: Int
+  private let monitor = Monitor()
   private var isStopped = false
-  private var thread: pthread_t?
+  private var thread: OwnedThread?
 
-  init(volume: Volume, incidents: IncidentLog) {
+  /// Milliseconds without data from the kernel's cache after which no more is expected.
+  private static let calm = 100
+
+  /// `interval` is in seconds; nil or 0 is the usual one.
+  init(volume: Volume, guardian: Guardian, interval: Int?) {
     self.volume = volume
-    self.incidents = incidents
-    pthread_mutex_init(mutex, nil)
-    pthread_cond_init(condition, nil)
-  }
-
-  deinit {
-    pthread_mutex_destroy(mutex)
-    pthread_cond_destroy(condition)
-    mutex.deallocate()
-    condition.deallocate()
+    self.guardian = guardian
+    self.interval = interval.flatMap { $0 > 0 ? $0 : nil } ?? Self.usualInterval
+    volume.whenCommitIsWanted { [weak self] in self?.monitor.withLock { self?.monitor.wake() } }
   }
 
   func start() {
-    var thread = pthread_t()
-    let context = Unmanaged.passRetained(self)
-    let code = pthread_create(
-      &thread, nil,
-      { context in
-        let committer = Unmanaged<Committer>.fromOpaque(context!).takeRetainedValue()
-        while committer.waitForNext() { committer.commit() }
-        return nil
-      }, context.toOpaque())
-    if code == 0 { self.thread = thread } else { context.release() }
+    thread = OwnedThread {
+      while let occasion = self.nextOccasion() { self.commit(on: occasion) }
+    }
   }
 
   func stop() {
-    pthread_mutex_lock(mutex)
-    isStopped = true
-    pthread_cond_signal(condition)
-    pthread_mutex_unlock(mutex)
-    if let thread { pthread_join(thread, nil) }
+    monitor.withLock {
+      isStopped = true
+      monitor.wake()
+    }
+    thread?.join()
     thread = nil
   }
 
-  /// False when it is time to end.
-  private func waitForNext() -> Bool {
-    var deadline = timespec()
-    clock_gettime(CLOCK_REALTIME, &deadline)
-    deadline.tv_sec += Self.interval
-    pthread_mutex_lock(mutex)
-    defer { pthread_mutex_unlock(mutex) }
-    while !isStopped {
-      if pthread_cond_timedwait(condition, mutex, &deadline) == ETIMEDOUT { break }
-    }
-    return !isStopped
+  private enum Occasion {
+    /// The interval is over, or the transaction is large.
+    case commit
+    /// Data has come from the kernel's cache, and now no more comes.
+    case calm
   }
 
-  private func commit() {
+  /// Nil when it is time to end.
+  private func nextOccasion() -> Occasion? {
+    let deadline = Monitor.deadline(inMilliseconds: interval * 1000)
+    return monitor.withLock {
+      while !isStopped {
+        switch volume.reasonToCommit {
+        case .size: return .commit
+        case .writeback: return isCalm() ? .calm : .commit
+        case nil: guard monitor.wait(until: deadline) else { return isStopped ? nil : .commit }
+        }
+      }
+      return nil
+    }
+  }
+
+  /// Waits until no more data comes from the kernel's cache. False when a commit cannot wait for that. Lock held.
+  private func isCalm() -> Bool {
+    let start = Monitor.now
+    while !isStopped {
+      let count = volume.writebackCount
+      let deadline = Monitor.deadline(inMilliseconds: Self.calm)
+      while !isStopped, monitor.wait(until: deadline) {
+        if volume.reasonToCommit == .size { return false }
+      }
+      if volume.writebackCount == count { return true }
+      if Monitor.now - start > interval * 1000 { return false }
+    }
+    return false
+  }
+
+  private func commit(on occasion: Occasion) {
     do throws(Ext4Error) {
-      try volume.commit()
+      switch occasion {
+      case .commit: try volume.commitInBackground()
+      case .calm: try volume.commitWriteback()
+      }
     } catch {
-      incidents.record(error, on: volume)
+      guardian.record(error)
     }
   }
 }

@@ -2,6 +2,12 @@ import Glibc
 
 /// Messages to the person at the terminal, for as long as the daemon has one.
 enum Console {
+  /// What a command was asked to find out, on standard output.
+  static func say(_ message: String) {
+    let line = Array("\(message)\n".utf8)
+    _ = Glibc.write(STDOUT_FILENO, line, line.count)
+  }
+
   static func error(_ message: String) { write(message) }
 
   /// Something worth knowing that is no error.

@@ -4,12 +4,15 @@ extension MountOptions {
   /// The options that libfuse passes on to the kernel or to fusermount3, each ready to stand in a
   /// comma-separated list after `-o`.
   ///
-  /// - Parameter image: where the name of the source comes from, unless `fsName` gives one.
-  func libfuseOptions(for image: ImageSource) -> [String] {
+  /// - Parameters:
+  ///   - image: where the name of the source comes from, unless `fsName` gives one.
+  ///   - isBlockMount: the kernel is to know the block device, which makes it a mount of the type fuseblk.
+  func libfuseOptions(for image: ImageSource, isBlockMount: Bool = false) -> [String] {
     var list = [
       "fsname=" + MountOptionList.escape(fsName ?? image.path),
       "subtype=" + MountOptionList.escape(subtype ?? "fuse4fs"),
     ]
+    if isBlockMount { list.append("blkdev") }
     if readOnly { list.append("ro") }
     // libfuse turns these two off by itself; fusermount3 lets only root turn them on.
     if !nodev && geteuid() == 0 { list.append("dev") }

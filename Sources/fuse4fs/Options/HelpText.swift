@@ -12,6 +12,7 @@ enum HelpText {
       fuse4fs disk.img mnt                   mount a file system image
       fuse4fs -o ro disk.img mnt             only for reading
       fuse4fs -o partition=2 disk.img mnt    the second partition of a whole disk
+      fuse4fs --replay disk.img              make an image whole after a crash
       fuse4fs -o fakeroot disk.img mnt       change files that belong to root
       fuse4fs -o uid=$(id -u),gid=$(id -g) disk.img mnt
                                              everything appears as yours

@@ -3,6 +3,8 @@ import ArgumentParser
 /// What a command line asks for.
 enum Invocation {
   case mount(MountOptions)
+  /// Without a mount point.
+  case replay(MountOptions)
   /// Help or version: for standard output.
   case print(String)
 
@@ -25,7 +27,8 @@ enum Invocation {
     } else if command.version {
       self = .print(Version.report)
     } else {
-      self = .mount(try command.mountOptions())
+      self =
+        command.replay ? .replay(try command.replayOptions()) : .mount(try command.mountOptions())
     }
   }
 }
@@ -35,7 +38,7 @@ private struct Command: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "fuse4fs",
     abstract: "Mount an ext2, ext3 or ext4 file system as an ordinary user.",
-    usage: "fuse4fs [options] DEVICE MOUNTPOINT",
+    usage: "fuse4fs [options] DEVICE MOUNTPOINT\nfuse4fs --replay [options] DEVICE",
     helpNames: [])
 
   @Option(
@@ -52,6 +55,11 @@ private struct Command: ParsableCommand {
 
   @Flag(name: .customShort("s"), help: "Serve with a single thread.")
   var singleThread = false
+
+  @Flag(
+    name: .customLong("replay"),
+    help: "Replay DEVICE's journal as a mount would, say what was done, and exit.")
+  var replay = false
 
   @Flag(name: [.customShort("V"), .customLong("version")], help: "Show versions.")
   var version = false
@@ -80,6 +88,25 @@ private struct Command: ParsableCommand {
     guard let mountpoint, !mountpoint.isEmpty else {
       throw .usage("no MOUNTPOINT given for '\(device)'")
     }
+    return try mountOptions(device, mountpoint)
+  }
+
+  /// Of a command that replays and does not mount.
+  func replayOptions() throws(StartupFailure) -> MountOptions {
+    guard let device, !device.isEmpty else { throw .usage("no DEVICE given") }
+    guard mountpoint == nil else {
+      throw .usage("--replay mounts nothing: give a DEVICE and no MOUNTPOINT")
+    }
+    let options = try mountOptions(device, "")
+    guard !options.readOnly else {
+      throw .usage("--replay writes: it cannot be had with mount option 'ro'")
+    }
+    return options
+  }
+
+  private func mountOptions(
+    _ device: String, _ mountpoint: String
+  ) throws(StartupFailure) -> MountOptions {
     var options = MountOptions(device: device, mountpoint: mountpoint)
     options.debug = debug
     options.foreground = foreground || debug

@@ -5,6 +5,8 @@ struct MountOptionDefinition: Sendable {
     case flag(@Sendable (inout MountOptions) -> Void)
     /// An option with a value; false means that the value makes no sense.
     case value(placeholder: String, @Sendable (inout MountOptions, String) -> Bool)
+    /// The same, but the value may be left out.
+    case optionalValue(placeholder: String, @Sendable (inout MountOptions, String?) -> Bool)
     /// Accepted with or without a value, and without effect.
     case ignored
   }
@@ -22,8 +24,12 @@ struct MountOptionDefinition: Sendable {
 
   /// As help shows it: `norecovery, noload` or `offset=BYTES`.
   var spelling: String {
-    guard case .value(let placeholder, _) = effect else { return names.joined(separator: ", ") }
-    return names.map { "\($0)=\(placeholder)" }.joined(separator: ", ")
+    switch effect {
+    case .value(let placeholder, _), .optionalValue(let placeholder, _):
+      return names.map { "\($0)=\(placeholder)" }.joined(separator: ", ")
+    case .flag, .ignored:
+      return names.joined(separator: ", ")
+    }
   }
 
   func apply(value: String?, to options: inout MountOptions) throws(StartupFailure) {
@@ -35,6 +41,10 @@ struct MountOptionDefinition: Sendable {
         throw .usage("mount option '\(names[0])' takes no value")
       }
       set(&options)
+    case .optionalValue(_, let assign):
+      guard assign(&options, value) else {
+        throw .usage("'\(value ?? "")' is no value for mount option '\(names[0])': \(spelling)")
+      }
     case .value(_, let assign):
       guard let value, !value.isEmpty else {
         throw .usage("mount option '\(names[0])' needs a value: \(spelling)")

@@ -6,7 +6,7 @@ enum MountOptionTable {
     let options: [MountOptionDefinition]
   }
 
-  static let sections = [image, access, fileSystem, mount, administrative]
+  static let sections = [image, access, fileSystem, data, mount, administrative]
 
   private static let image = Section(
     title: "Where the file system is",
@@ -17,6 +17,9 @@ enum MountOptionTable {
       .init(
         "partition", summary: "it is in this partition (MBR or GPT) of DEVICE",
         effect: .assign("N", \.partition) { Int($0).flatMap { $0 >= 1 ? $0 : nil } }),
+      .init(
+        "journal_path", summary: "its journal is on this device (found by UUID)",
+        effect: .assign("PATH", \.journalPath, { $0 })),
     ])
 
   private static let access = Section(
@@ -60,6 +63,20 @@ enum MountOptionTable {
       .init(
         "norecovery", "noload", summary: "leave a journal that needs recovery alone (needs ro)",
         effect: .set(\.noRecovery, true)),
+      .init(
+        "commit", summary: "seconds between commits of changes (5)",
+        effect: .assign("SECONDS", \.commitInterval, parseInterval)),
+      .init(
+        "data", summary: "ordered: file data reaches the disk before what leads to it (default)",
+        effect: .assign("ordered|writeback", \.dataOrder, { DataOrder(rawValue: $0) })),
+      .init(
+        "barrier", summary: "flush the device where order matters (1, default), or never (0)",
+        effect: .optionalValue(placeholder: "0|1") { options, value in
+          guard value == nil || value == "1" || value == "0" else { return false }
+          options.usesBarriers = value != "0"
+          return true
+        }),
+      .init("nobarrier", summary: "the same as barrier=0", effect: .set(\.usesBarriers, false)),
       .init("acl", summary: "POSIX access control lists", effect: .set(\.acl, true)),
       .init("noacl", summary: "no access control lists", effect: .set(\.acl, false)),
       .init(
@@ -71,6 +88,17 @@ enum MountOptionTable {
         "minixdf", summary: "df counts the file system's own tables as used",
         effect: .set(\.minixDF, true)),
       .init("bsddf", summary: "df leaves them out (default)", effect: .set(\.minixDF, false)),
+    ])
+
+  private static let data = Section(
+    title: "Who moves data",
+    options: [
+      .init(
+        "iomap", summary: "the kernel, where it can (FUSE iomap), or the daemon",
+        effect: .assign("auto|always|never", \.iomap, { IomapWish(rawValue: $0) })),
+      .init(
+        "iomap_cache", summary: "the kernel remembers where data lies (on)",
+        effect: .assign("on|off", \.iomapCache, { $0 == "on" ? true : $0 == "off" ? false : nil })),
     ])
 
   private static let mount = Section(
@@ -131,6 +159,11 @@ enum MountOptionTable {
     definition.names.filter { $0.hasSuffix("*") }.map {
       (prefix: String($0.dropLast()), definition: definition)
     }
+  }
+
+  /// 0 is the default, as with the kernel.
+  private static let parseInterval: @Sendable (String) -> Int? = { text in
+    Int(text).flatMap { (0...86_400).contains($0) ? $0 : nil }
   }
 
   /// All but the largest number, which stands for "no such user" in the kernel.

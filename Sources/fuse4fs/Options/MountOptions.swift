@@ -26,6 +26,8 @@ struct MountOptions: Sendable, Equatable {
   var offset: Int64?
   /// Counted as Linux counts: 1 and up, logical partitions from 5.
   var partition: Int?
+  /// The device with the journal, if that is not in the file system; nil: found by its UUID.
+  var journalPath: String?
 
   // The file system. Nil: what its superblock says.
   var errors: ErrorsBehavior?
@@ -33,6 +35,13 @@ struct MountOptions: Sendable, Equatable {
   var userXattr: Bool?
   /// Statfs counts the file system's own tables as used space instead of leaving them out.
   var minixDF = false
+
+  // The journal.
+  /// Seconds; nil or 0: five.
+  var commitInterval: Int?
+  /// Nil: ordered.
+  var dataOrder: DataOrder?
+  var usesBarriers = true
 
   // The mount. Device nodes and set-user-ID programs are off unless a privileged user turns them on,
   // as mount.fuse3(8) has it.
@@ -47,6 +56,12 @@ struct MountOptions: Sendable, Equatable {
   /// What the mount table shows after `fuse.`; nil: `fuse4fs`.
   var subtype: String?
 
+  // Who moves the data of files.
+  /// Nil: `auto`.
+  var iomap: IomapWish?
+  /// Nil: on.
+  var iomapCache: Bool?
+
   // The daemon.
   var foreground = false
   /// Implies `foreground`.
@@ -57,6 +72,23 @@ struct MountOptions: Sendable, Equatable {
     self.device = device
     self.mountpoint = mountpoint
   }
+}
+
+/// When the data of files is written, as in ext4(5). Data never goes through the journal itself.
+enum DataOrder: String, Sendable {
+  /// Before the transaction that leads to it.
+  case ordered
+  /// At any time.
+  case writeback
+}
+
+/// Whether the kernel is to move the data of files by itself, where it can (FUSE iomap).
+enum IomapWish: String, Sendable {
+  /// Where it can be had; elsewhere the daemon does it.
+  case auto
+  /// Or not at all: the mount fails.
+  case always
+  case never
 }
 
 /// What to do when the file system turns out to be damaged, as in ext4(5).

@@ -13,12 +13,22 @@ final class Ext4Operations: FileSystemOperations {
   private let atime: Ext4.AccessTimePolicy
   private let synchronousDirectories: Bool
   private let synchronous: Bool
-  private let incidents: IncidentLog
+  private let guardian: Guardian
+  /// Set where the kernel may move data by itself.
+  private let iomap: IomapServer?
+  private let atEnd: @Sendable () -> Void
 
-  init(volume: Volume, options: MountOptions, incidents: IncidentLog) {
+  /// `atEnd`: the mount has ended, and whoever ended it waits.
+  init(
+    volume: Volume, options: MountOptions, guardian: Guardian, iomap: IomapServer? = nil,
+    atEnd: @escaping @Sendable () -> Void = {}
+  ) {
     self.volume = volume
-    self.incidents = incidents
-    presentation = Presentation(userID: options.uid, groupID: options.gid)
+    self.guardian = guardian
+    self.iomap = iomap
+    self.atEnd = atEnd
+    presentation = Presentation(
+      userID: options.uid, groupID: options.gid, iomap: iomap)
     atime =
       switch options.atime {
       case .noatime: .noatime
@@ -29,26 +39,9 @@ final class Ext4Operations: FileSystemOperations {
     synchronousDirectories = options.dirsync || options.synchronous
   }
 
-  /// The one place where what went wrong becomes an errno, and damage is recorded.
   @inline(__always)
   private func attempt<T>(_ body: () throws(Ext4Error) -> T) throws(Errno) -> T {
-    var failure: Ext4Error
-    do throws(Ext4Error) {
-      return try body()
-    } catch {
-      failure = error
-    }
-    // Space of files just unlinked comes back when the kernel forgets them, which is on its way.
-    for milliseconds in [1, 2, 4, 8, 16] where failure.errno == .noSpace && volume.hasOrphans {
-      usleep(UInt32(milliseconds) * 1000)
-      do throws(Ext4Error) {
-        return try body()
-      } catch {
-        failure = error
-      }
-    }
-    if failure.isDamage { incidents.record(failure, on: volume) }
-    throw failure.errno
+    try guardian.attempt(body)
   }
 
   /// The same for what changes directories: with `dirsync`, it is on disk before it is answered.
@@ -66,11 +59,13 @@ final class Ext4Operations: FileSystemOperations {
 
   private func entry(_ inode: Inode) -> Entry {
     inode.noteAttributesKnown()
+    iomap?.noteAttributes(of: inode)
     return presentation.entry(inode.status())
   }
 
   private func attributes(_ inode: Inode) -> Attributes {
     inode.noteAttributesKnown()
+    iomap?.noteAttributes(of: inode)
     return presentation.attributes(inode.status())
   }
 
@@ -85,7 +80,9 @@ final class Ext4Operations: FileSystemOperations {
   func forget(_ node: NodeID, count: UInt64) {
     do throws(Errno) {
       try attempt { () throws(Ext4Error) in
-        try volume.forget(InodeNumber(node: node), count: count)
+        if let inode = try volume.forget(InodeNumber(node: node), count: count) {
+          iomap?.publisher?.noteForgotten(inode)
+        }
       }
     } catch {
       // Nobody waits for an answer; damage has been recorded.
@@ -129,10 +126,12 @@ final class Ext4Operations: FileSystemOperations {
     for caller: Caller
   ) throws(Errno) -> Entry {
     try change { () throws(Ext4Error) in
-      let node = NewNode(
+      let directory = try inode(parent)
+      var node = NewNode(
         content, permissions: UInt16(truncatingIfNeeded: mode), umask: caller.umask,
         userID: caller.userID, groupID: caller.groupID)
-      return entry(try volume.create(node, named: try FileName(name), in: try inode(parent)))
+      node.isComplete = directory.isManagedByKernel
+      return entry(try volume.create(node, named: try FileName(name), in: directory))
     }
   }
 
@@ -198,6 +197,7 @@ final class Ext4Operations: FileSystemOperations {
       do throws(Ext4Error) {
         if buffer.wantsAttributes, !entry.isSelfOrParent {
           let status = try entry.referencedStatus()
+          iomap?.noteAttributes(of: status.inode)
           buffer.add(entry.name, presentation.entry(status), next: entry.next)
         } else {
           buffer.add(
@@ -218,9 +218,9 @@ final class Ext4Operations: FileSystemOperations {
   func attributes(of node: NodeID, beforeWrite: Bool) throws(Errno) -> Attributes {
     try attempt { () throws(Ext4Error) in
       let inode = try inode(node)
-      if beforeWrite { try inode.admitWriter() }
+      if beforeWrite, !inode.isManagedByKernel { try inode.admitWriter() }
       var attributes = attributes(inode)
-      attributes.mustBeAskedAgain = inode.admitsWritersOnRequest
+      attributes.mustBeAskedAgain = !inode.isManagedByKernel && inode.admitsWritersOnRequest
       return attributes
     }
   }
@@ -347,13 +347,35 @@ final class Ext4Operations: FileSystemOperations {
     caller.userID == 0 ? [] : setIDOptions(for: caller, inode)
   }
 
-  func synchronize(_ node: NodeID, dataOnly: Bool) throws(Errno) {
+  func synchronize() throws(Errno) {
     try attempt { () throws(Ext4Error) in try volume.synchronize() }
   }
 
-  func synchronizeDirectory(_ node: NodeID) throws(Errno) {
-    try attempt { () throws(Ext4Error) in try volume.synchronize() }
+  func finishSynchronization(of node: NodeID?) throws(Errno) {
+    guard let node else {
+      if let error = volume.takeWriteError() { throw error }
+      return
+    }
+    guard let inode = volume.knownNode(InodeNumber(node: node)) else { return }
+    if let error = inode.takeWriteError() { throw error }
+    iomap?.noteSynchronization(inode)
   }
+
+  func open(_ node: NodeID) throws(Errno) {
+    guard let iomap else { return }
+    iomap.noteOpen(try attempt { () throws(Ext4Error) in try inode(node) })
+  }
+
+  func flush(_ node: NodeID) throws(Errno) {
+    if let error = volume.knownNode(InodeNumber(node: node))?.takeWriteError() { throw error }
+  }
+
+  func release(_ node: NodeID) {
+    guard let iomap, let inode = volume.knownNode(InodeNumber(node: node)) else { return }
+    iomap.noteRelease(inode)
+  }
+
+  func destroy() { atEnd() }
 
   func seek(_ node: NodeID, from offset: UInt64, whence: CInt) throws(Errno) -> UInt64 {
     guard let target = SeekTarget(rawValue: whence) else { throw .invalidArgument }

@@ -7,26 +7,32 @@ import Synchronization
 final class IncidentLog: Sendable {
   private let log = Logger(label: "fuse4fs.volume")
   private let known = Mutex<Set<String>>([])
+  private let hasStopped = Atomic<Bool>(false)
   private let device: String
 
   init(device: String) {
     self.device = device
   }
 
-  func record(_ error: Ext4Error, on volume: Volume) {
-    let wasWritable = volume.isWritable
+  /// Returns true once: when writing has stopped because of an error.
+  @discardableResult
+  func record(_ error: Ext4Error, on volume: Volume) -> Bool {
     volume.note(error)
     let text = Self.describe(error)
     // A hostile image may have any number of bad places; a thousand of them tell enough.
     let isNews = known.withLock { $0.count < 1000 && $0.insert(text).inserted }
     if isNews { log.error("\(device): \(text); unmount it and run e2fsck on it") }
-    if wasWritable, !volume.isWritable {
+    let stopsNow =
+      !volume.options.readOnly && !volume.isWritable
+      && !hasStopped.exchange(true, ordering: .acquiringAndReleasing)
+    if stopsNow {
       log.critical("\(device): writing has stopped, the file system is read-only now")
     }
     if volume.onError == .panic {
       log.critical("\(device): the daemon ends, as errors=panic asks")
       abort()
     }
+    return stopsNow
   }
 
   private static func describe(_ error: Ext4Error) -> String {

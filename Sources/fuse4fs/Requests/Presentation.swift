@@ -1,15 +1,18 @@
 import Ext4
 import FuseSession
 import Glibc
+import IomapCache
 import SystemPackage
 
 /// How inodes are shown: as they are, or all as one owner's (`uid=`, `gid=`).
 struct Presentation: Sendable {
   var userID: UInt32?
   var groupID: UInt32?
+  /// Set where the kernel may move data, and is told what to do about each inode.
+  var iomap: IomapServer?
 
   func attributes(_ status: FileStatus) -> Attributes {
-    Attributes(
+    var attributes = Attributes(
       inode: UInt64(status.inode.rawValue), mode: UInt32(status.mode),
       linkCount: status.linkCount, userID: userID ?? status.userID,
       groupID: groupID ?? status.groupID, size: status.size, sectorCount: status.sectorCount,
@@ -17,6 +20,22 @@ struct Presentation: Sendable {
       accessTime: timespec(status.accessTime),
       modificationTime: timespec(status.modificationTime),
       changeTime: timespec(status.changeTime), birthTime: status.birthTime.map(timespec.init))
+    if let iomap { attributes.flags = Self.flags(status, iomap) }
+    return attributes
+  }
+
+  /// Everything but data that the daemon serves is the kernel's (fuse-iomap ABI 4.10).
+  private static func flags(_ status: FileStatus, _ iomap: IomapServer) -> InodeAttributeFlags {
+    var flags: InodeAttributeFlags = .exclusive
+    let isRegular = status.mode & 0o170000 == 0o100000
+    if !isRegular || status.isMovedByKernel { flags.insert(.iomap) }
+    if status.isMovedByKernel, status.flags.contains(.extents), iomap.hasAtomicWrites {
+      flags.insert(.atomic)
+    }
+    if status.flags.contains(.synchronous) { flags.insert(.synchronous) }
+    if status.flags.contains(.immutable) { flags.insert(.immutable) }
+    if status.flags.contains(.appendOnly) { flags.insert(.appendOnly) }
+    return flags
   }
 
   func entry(_ status: FileStatus) -> Entry {

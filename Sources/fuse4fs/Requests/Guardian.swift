@@ -1,0 +1,65 @@
+import Ext4
+import Glibc
+import Synchronization
+import SystemPackage
+
+/// The one place where what went wrong in the file system becomes an errno for the kernel, and damage is recorded.
+final class Guardian: Sendable {
+  private let volume: Volume
+  private let incidents: IncidentLog
+  /// Told when writing has stopped. Set before there is a second thread.
+  private let stopped = Mutex<(@Sendable () -> Void)?>(nil)
+
+  init(volume: Volume, incidents: IncidentLog) {
+    self.volume = volume
+    self.incidents = incidents
+  }
+
+  @inline(__always)
+  func attempt<T>(_ body: () throws(Ext4Error) -> T) throws(Errno) -> T {
+    guard !volume.hasShutDown else { throw .ioError }
+    do throws(Ext4Error) {
+      return try body()
+    } catch {
+      return try recover(from: error, body)
+    }
+  }
+
+  private func recover<T>(
+    from error: Ext4Error, _ body: () throws(Ext4Error) -> T
+  ) throws(Errno) -> T {
+    var failure = error
+    // Freed blocks that wait for a commit are there for the asking.
+    if failure.errno == .noSpace, volume.hasFreedBlocks {
+      do throws(Ext4Error) {
+        try volume.synchronize()
+        return try body()
+      } catch {
+        failure = error
+      }
+    }
+    // Space of files just unlinked comes back when the kernel forgets them, which is on its way.
+    for milliseconds in [1, 2, 4, 8, 16] where failure.errno == .noSpace && volume.hasOrphans {
+      usleep(UInt32(milliseconds) * 1000)
+      do throws(Ext4Error) {
+        if volume.hasFreedBlocks { try volume.synchronize() }
+        return try body()
+      } catch {
+        failure = error
+      }
+    }
+    if failure.isDamage { record(failure) }
+    throw failure.errno
+  }
+
+  /// Calls `body` once writing has stopped because of damage.
+  func whenWritingStops(_ body: @escaping @Sendable () -> Void) {
+    stopped.withLock { $0 = body }
+  }
+
+  /// Something is wrong with the file system or its device.
+  func record(_ failure: Ext4Error) {
+    guard incidents.record(failure, on: volume) else { return }
+    stopped.withLock { $0 }?()
+  }
+}
