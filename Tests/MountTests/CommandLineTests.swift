@@ -24,6 +24,7 @@ extension RealMounts {
     @Test(arguments: [
       (["-o", "nonsense"], "nonsense"), (["-o", "ro,sillier=3"], "sillier"),
       (["-o", "offset=twelve"], "offset"), (["-o", "errors=never"], "errors"),
+      (["-o", "iomap=sometimes"], "iomap"), (["-o", "iomap_cache=2"], "iomap_cache"),
       (["--nonsense"], "nonsense"),
     ])
     func whatIsNotUnderstoodIsNamed(arguments: [String], name: String) throws {
@@ -33,6 +34,24 @@ extension RealMounts {
         #expect(refused.status == 1)
         #expect(refused.errors.contains(name), "\(refused.errors)")
         #expect(MountTable.entry(at: site.point) == nil)
+      }
+    }
+
+    /// Kernels without FUSE iomap, as long as this one is one.
+    @Test(.disabled(if: FilePath("/sys/module/fuse/parameters/enable_iomap").exists))
+    func iomapThatCannotBeHad() throws {
+      try Site.with { site in
+        let always = Mounted.Plan(options: ["iomap=always"])
+        let refused = try Mounted.attempt(site.image.path, at: site.point, always)
+        #expect(refused.status == 32)
+        #expect(refused.errors.contains("iomap=always"), "\(refused.errors)")
+        #expect(MountTable.entry(at: site.point) == nil)
+        try site.mount(options: ["iomap=auto", "iomap_cache=off"]) { root in
+          #expect(MountTable.entry(at: root) != nil)
+        }
+        try site.mount(options: ["iomap=never"]) { root in
+          #expect(MountTable.entry(at: root) != nil)
+        }
       }
     }
 
@@ -87,8 +106,8 @@ extension RealMounts {
       }
     }
 
-    /// mount(8) finds fuse4fs in the PATH by way of mount.fuse3(8), with options from the command line
-    /// or from fstab(5): one of our own, in a mount namespace.
+    /// mount(8) finds fuse4fs in /usr/local/bin by way of mount.fuse3(8), whatever the PATH, with options from
+    /// the command line or from fstab(5): both of our own, in a mount namespace.
     @Test func throughMount() throws {
       try Site.with { site in
         let binaries = try Daemon.binary.get().removingLastComponent()
@@ -96,11 +115,11 @@ extension RealMounts {
         try fstab.write(
           "\(site.image.path) \(site.point) fuse.fuse4fs noauto,nofail,user,noatime,x-test 0 0\n")
         let script = """
-          PATH='\(binaries)':$PATH; export PATH
-          mount -t fuse.fuse4fs -o noatime '\(site.image.path)' '\(site.point)'
-          echo one > '\(site.point)'/one
-          umount '\(site.point)'; flock '\(site.image.path)' true
-          unshare -m sh -euc "mount --bind '\(fstab)' /etc/fstab
+          unshare -m sh -euc "mount --bind '\(binaries)' /usr/local/bin
+            mount -t fuse.fuse4fs -o noatime '\(site.image.path)' '\(site.point)'
+            echo one > '\(site.point)'/one
+            umount '\(site.point)'; flock '\(site.image.path)' true
+            mount --bind '\(fstab)' /etc/fstab
             mount '\(site.point)'
             echo two > '\(site.point)'/two
             grep -c ' \(site.point) fuse.fuse4fs ' /proc/self/mounts

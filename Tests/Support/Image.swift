@@ -33,9 +33,11 @@ public struct Image: Sendable {
 
   /// Throws unless `e2fsck -fn` exits with 0 and says nothing but its five passes and the summary.
   /// That an extent tree could be smaller is an offer to optimize, which the kernel's trees get, too.
-  public func check(offset: Int = 0) throws {
+  /// - Parameter journal: its journal's device, if that is another.
+  public func check(offset: Int = 0, journal: FilePath? = nil) throws {
     let source = offset == 0 ? path.string : "\(path)?offset=\(offset)"
-    let result = try Command(["e2fsck", "-fn", source], timeout: 300).run()
+    let options = journal.map { ["-j", $0.string] } ?? []
+    let result = try Command(["e2fsck", "-fn"] + options + [source], timeout: 300).run()
     let silent = result.lines.allSatisfy {
       $0.hasPrefix("Pass ") || $0.wholeMatch(of: /.*: \d+\/\d+ files .*\d+\/\d+ blocks/) != nil
         || $0.wholeMatch(of: /Inode \d+ extent tree .* could be .*\.  Optimize\? no/) != nil
