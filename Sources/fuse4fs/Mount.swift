@@ -97,6 +97,7 @@ final class Mount: Sendable {
       for: image, isBlockMount: isBlockMount)
     // A kernel that enforces ACLs enforces modes as well, which `fakeroot` is to be free of.
     sessionOptions.accessControlLists = (options.acl ?? true) && !options.fakeroot
+    sessionOptions.checksOpening = options.checkOpen
     sessionOptions.debug = options.debug
     sessionOptions.timeGranularity = volume.timeGranularity
     sessionOptions.workerCount = options.singleThread ? 1 : workerCount

@@ -66,6 +66,7 @@ extension Volume {
       guard inode.linkCount > 0 else { throw .errno(.noSuchFileOrDirectory) }
       try inode.requireLinkable()
       try requireNewName(name, in: directory)
+      try directory.requireSameProject(as: inode)
       try directory.insertEntry(name, inode.number, type: type)
       inode.linkCount += 1
       inode.foldWriteTime()

@@ -128,6 +128,9 @@ enum MountOptionTable {
         "async", summary: "changes may wait in memory (default)", effect: .set(\.synchronous, false)
       ),
       .init(
+        "check_open", summary: "refuse to open immutable and append-only files as ext4 does",
+        effect: .set(\.checkOpen, true)),
+      .init(
         "fsname", summary: "source shown in the mount table (DEVICE)",
         effect: .assign("NAME", \.fsName, { $0 })),
       .init(

@@ -45,12 +45,23 @@ final class Ext4Operations: FileSystemOperations {
   }
 
   /// The same for what changes directories: with `dirsync`, it is on disk before it is answered.
-  private func change<T>(_ body: () throws(Ext4Error) -> T) throws(Errno) -> T {
+  private func change<T>(
+    _ directories: NodeID..., body: () throws(Ext4Error) -> T
+  ) throws(Errno) -> T {
     try attempt { () throws(Ext4Error) in
       let result = try body()
-      if synchronousDirectories { try volume.synchronize() }
+      var isSynchronous = synchronousDirectories
+      for directory in directories where !isSynchronous {
+        isSynchronous = try inode(directory).hasSynchronousEntries
+      }
+      if isSynchronous { try volume.synchronize() }
       return result
     }
+  }
+
+  /// After a change of `inode`: with `sync`, or the flag of that name, it is on disk before it is answered.
+  private func settle(_ inode: Inode) throws(Ext4Error) {
+    if synchronous || inode.isSynchronous { try volume.synchronize() }
   }
 
   private func inode(_ node: NodeID) throws(Ext4Error) -> Inode {
@@ -125,7 +136,7 @@ final class Ext4Operations: FileSystemOperations {
     _ content: NewNode.Content, _ name: UnsafeRawBufferPointer, in parent: NodeID, mode: UInt32,
     for caller: Caller
   ) throws(Errno) -> Entry {
-    try change { () throws(Ext4Error) in
+    try change(parent) { () throws(Ext4Error) in
       let directory = try inode(parent)
       var node = NewNode(
         content, permissions: UInt16(truncatingIfNeeded: mode), umask: caller.umask,
@@ -142,7 +153,7 @@ final class Ext4Operations: FileSystemOperations {
   func link(_ node: NodeID, as name: UnsafeRawBufferPointer, in parent: NodeID) throws(Errno)
     -> Entry
   {
-    try change { () throws(Ext4Error) in
+    try change(parent) { () throws(Ext4Error) in
       let inode = try inode(node)
       try volume.link(inode, as: try FileName(name), in: try self.inode(parent))
       return entry(inode)
@@ -150,13 +161,13 @@ final class Ext4Operations: FileSystemOperations {
   }
 
   func unlink(_ name: UnsafeRawBufferPointer, in parent: NodeID) throws(Errno) {
-    try change { () throws(Ext4Error) in
+    try change(parent) { () throws(Ext4Error) in
       try volume.unlink(try FileName(name), in: try inode(parent))
     }
   }
 
   func removeDirectory(_ name: UnsafeRawBufferPointer, in parent: NodeID) throws(Errno) {
-    try change { () throws(Ext4Error) in
+    try change(parent) { () throws(Ext4Error) in
       try volume.removeDirectory(try FileName(name), in: try inode(parent))
     }
   }
@@ -165,7 +176,7 @@ final class Ext4Operations: FileSystemOperations {
     _ name: UnsafeRawBufferPointer, in parent: NodeID, to newName: UnsafeRawBufferPointer,
     in newParent: NodeID, flags: UInt32, for caller: Caller
   ) throws(Errno) {
-    try change { () throws(Ext4Error) in
+    try change(parent, newParent) { () throws(Ext4Error) in
       try volume.rename(
         try FileName(name), in: try inode(parent), to: try FileName(newName),
         in: try inode(newParent), flags: Volume.RenameFlags(rawValue: flags),
@@ -234,7 +245,7 @@ final class Ext4Operations: FileSystemOperations {
       var change = AttributeChange(presentation.stripped(request))
       if change.clearSetID { change.callerIsInGroup = keepsSetGroupID(caller, inode) }
       try inode.apply(change)
-      if synchronous { try volume.synchronize() }
+      try settle(inode)
       return attributes(inode)
     }
   }
@@ -263,7 +274,7 @@ final class Ext4Operations: FileSystemOperations {
         caller.userID == 0 || caller.isMember(of: groupID)
       }
       if inode.mustTellOfBlocks() { Session.invalidateAttributes(of: node) }
-      if synchronous { try volume.synchronize() }
+      try settle(inode)
     }
   }
 
@@ -278,7 +289,7 @@ final class Ext4Operations: FileSystemOperations {
       let inode = try inode(node)
       try inode.removeExtendedAttribute(name)
       if inode.mustTellOfBlocks() { Session.invalidateAttributes(of: node) }
-      if synchronous { try volume.synchronize() }
+      try settle(inode)
     }
   }
 
@@ -325,7 +336,7 @@ final class Ext4Operations: FileSystemOperations {
         throw error
       }
       if inode.mustTellOfBlocks() { Session.invalidateAttributes(of: node) }
-      if synchronous { try volume.synchronize() }
+      try settle(inode)
       return count
     }
   }
@@ -365,6 +376,13 @@ final class Ext4Operations: FileSystemOperations {
     iomap?.noteSynchronization(inode)
   }
 
+  func admitOpening(_ node: NodeID, flags: CInt) throws(Errno) {
+    try attempt { () throws(Ext4Error) in
+      try inode(node).requireOpenable(
+        forWriting: flags & O_ACCMODE != O_RDONLY, appending: flags & O_APPEND != 0)
+    }
+  }
+
   func open(_ node: NodeID) throws(Errno) {
     guard let iomap else { return }
     iomap.noteOpen(try attempt { () throws(Ext4Error) in try inode(node) })
@@ -397,7 +415,7 @@ final class Ext4Operations: FileSystemOperations {
       let options = dataChangeOptions(for: caller, inode)
       defer { forgetMode(of: node, after: options) }
       try inode.change(operation, at: offset, length: length, options: options)
-      if synchronous { try volume.synchronize() }
+      try settle(inode)
     }
   }
 
@@ -413,7 +431,7 @@ final class Ext4Operations: FileSystemOperations {
       let count = try volume.copyRange(
         from: try inode(source), at: sourceOffset, to: targetInode, at: targetOffset,
         length: length, options: options)
-      if synchronous { try volume.synchronize() }
+      try settle(targetInode)
       return count
     }
   }
