@@ -101,6 +101,53 @@ enum Workloads {
     try work.run(120, on: volume, &random)
   }
 
+  /// Values in inodes of their own, which some share.
+  static let largeAttributes = Workload("large attributes") { volume, random in
+    volume.mayBeFull = true
+    for index in 0..<6 { try volume.create("file\(index)") }
+    for round in 0..<90 {
+      let path = "file\(random.number(0..<6))"
+      let name = volume.attributeNames(of: path).randomElement(using: &random)
+      if let name, random.oneIn(3) {
+        try volume.removeAttribute(path, name)
+      } else if random.oneIn(8) {
+        try volume.unlink(path)
+        try volume.create(path)
+      } else {
+        let value = SeededGenerator.bytes(
+          random.pick([30, 700, 2000, 9000, 30_000]), seed: UInt64(random.number(0..<3)))
+        try volume.setAttribute(path, "user.\(random.pick(["a", "bb", "c"]))", to: value)
+      }
+      if round % 4 == 3 { try RandomWork.commitSometimes(volume, &random, every: 2) }
+    }
+  }.with { $0.features = ["ea_inode"] }
+
+  /// Ranges that go, and holes that come, in files with many extents, all of them unwritten.
+  static let shiftedRanges = Workload("shifted ranges") { volume, random in
+    for _ in 0..<40 {
+      let path = "file\(random.number(0..<2))"
+      let place = random.number(0..<300) * 1024
+      let count = random.number(1..<30) * 1024
+      if random.oneIn(2) {
+        try volume.insertHole(path, at: place, count: count)
+      } else {
+        try volume.collapse(path, at: place, count: count)
+      }
+      if random.oneIn(3) { try volume.punchHole(path, at: place, count: 2048) }
+      try RandomWork.commitSometimes(volume, &random, every: 3)
+    }
+  }.with {
+    $0.setUp = { volume, _ in
+      for index in 0..<2 {
+        try volume.create("file\(index)")
+        try volume.allocate("file\(index)", at: 0, count: 1 << 20)
+        for block in stride(from: 1, to: 900 - 500 * index, by: 2) {
+          try volume.punchHole("file\(index)", at: block * 1024, count: 1024)
+        }
+      }
+    }
+  }
+
   static let preallocation = Workload("preallocation") { volume, random in
     var work = RandomWork()
     for index in 0..<4 { try volume.create("file\(index)") }
@@ -256,7 +303,8 @@ enum Workloads {
 
   static let all: [(workload: Workload, limit: Int)] = [
     (names, 900), (savedFiles, 900), (unlinkedFiles, 800), (truncation, 800), (directories, 900),
-    (attributes, 800), (preallocation, 900), (overwrites, 400), (reusedBlocks, 900),
+    (attributes, 800), (largeAttributes, 500), (shiftedRanges, 500), (preallocation, 900),
+    (overwrites, 400), (reusedBlocks, 900),
     (nearlyFull, 900), (longLog, 900), (fullLog, 900),
     (busyBackground, 600), (inlineData, 700), (manyGroups, 250),
     (mix("ext4", 220), 1200),

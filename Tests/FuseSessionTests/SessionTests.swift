@@ -61,7 +61,8 @@ import Testing
       offering: SocketKernel.usualFlags
         & ~UInt32(FUSE_NO_OPEN_SUPPORT | FUSE_NO_OPENDIR_SUPPORT))
     for (opcode, flags) in [
-      (FUSE_OPEN, FOPEN_KEEP_CACHE), (FUSE_OPENDIR, FOPEN_KEEP_CACHE | FOPEN_CACHE_DIR),
+      (FUSE_OPEN, FOPEN_KEEP_CACHE | FOPEN_NOFLUSH),
+      (FUSE_OPENDIR, FOPEN_KEEP_CACHE | FOPEN_CACHE_DIR),
     ] {
       let reply = try kernel.ask(opcode.rawValue, node: 5, bytes(of: fuse_open_in()))
       #expect(reply.error == 0)

@@ -95,6 +95,30 @@ extension RecordedVolume {
     }
   }
 
+  /// Of a file that is all zeros, wherever it has blocks: so that the size tells whether it has happened.
+  @discardableResult
+  public func collapse(_ path: String, at offset: Int, count: Int) throws -> Bool {
+    let size = size(of: path)
+    return try changeFile(path, "collapse \(count) bytes at \(offset) of /\(path)") {
+      file, operation in
+      file.truncate(to: size - count, operation: operation)
+    } _: { inode in
+      try inode.change(.collapse, at: UInt64(offset), length: UInt64(count), options: [])
+    }
+  }
+
+  /// Of a file that is all zeros.
+  @discardableResult
+  public func insertHole(_ path: String, at offset: Int, count: Int) throws -> Bool {
+    let size = size(of: path)
+    return try changeFile(path, "insert \(count) bytes at \(offset) of /\(path)") {
+      file, operation in
+      file.truncate(to: size + count, operation: operation)
+    } _: { inode in
+      try inode.change(.insert, at: UInt64(offset), length: UInt64(count), options: [])
+    }
+  }
+
   private func changeFile(
     _ path: String, _ name: String, foreseeing change: (inout FileHistory, Int) -> Void,
     _ action: (Inode) throws -> Void
