@@ -73,8 +73,8 @@ extension Volume {
     }
   }
 
-  /// ACLs that are inherited may take an inode of their own.
-  private var creationCredits: Int {
+  /// For a new inode and its name. ACLs that are inherited may take an inode of their own.
+  var creationCredits: Int {
     guard features.incompatible.contains(.attributeInodes) else { return Credits.ordinary }
     return Credits.ordinary + Int(blocks(forValueOf: Inode.maximumNewValueSize))
   }
