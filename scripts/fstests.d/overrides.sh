@@ -1,6 +1,6 @@
 # What the tree leaves out for FSTYP=fuse, done as for ext4. Sourced at the end of the tree's common/rc.
 # shellcheck shell=bash
-# shellcheck disable=SC2154  # The tree's variables.
+# shellcheck disable=SC1091,SC2016,SC2154  # The tree's files and variables.
 
 # ext4's own helpers, such as _scratch_mkfs_ext4.
 [ "$FSTYP" = ext4 ] || . ./common/ext4

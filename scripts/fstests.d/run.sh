@@ -19,6 +19,7 @@ run_test() {
   rm -rf "$work/results" "$work/tree.upper" "$work/tree.work" "$work/tmp" "$work/log" "$kept"
   mkdir -p "$work"/{results,tree.upper,tree.work,tmp,log} "$kept"
   chmod 1777 "$work/tmp"
+  write_type "$name"
 
   from=$(date +%s)
   # The process that has number 1 in there takes all others with it when it ends.
@@ -44,7 +45,7 @@ run_test() {
 await() {
   local child=$1 left=$(($2 * 5))
   while [ "$left" -gt 0 ]; do
-    [ -d "/proc/$child" ] && [ "$(cut -d ' ' -f 3 <"/proc/$child/stat" 2>/dev/null || echo Z)" != Z ] || return 0
+    [ -d "/proc/$child" ] && [ "$(cut -d " " -f 3 "/proc/$child/stat" 2>/dev/null)" != Z ] || return 0
     sleep 0.2
     left=$((left - 1))
   done
@@ -65,9 +66,9 @@ judge() {
     verdict=pass reason=''
   else
     verdict=fail
-    reason=$(sed -n "s|^$name[[:space:]]*||p" "$work/log/check" 2>/dev/null | head -n 1 | sed 's|(see .*||')
+    reason=$(sed -n "s|^${name}[[:space:]]*||p" "$work/log/check" 2>/dev/null | head -n 1 | sed 's|(see .*||')
     [ -n "$reason" ] || reason="check ended with $status: $(tail -n 1 "$work/log/check" 2>/dev/null)"
-    reason="$reason $(grep -m 1 -E '^_check_|inconsistent' "$work/log/check" || true)"
+    reason="$reason $(first_difference)"
   fi
 
   e2fsck -fn "$test_device" >"$work/log/e2fsck" 2>&1 || checked=$?
@@ -76,6 +77,15 @@ judge() {
   fi
   # The next test begins with a sound file system.
   [ "$verdict" != fail ] || format_test_device
+}
+
+# What a failed test printed: the file system is inconsistent, or the first lines that differ from what it should print.
+first_difference() {
+  local found
+  found=$(grep -m 1 -E '^_check_|is inconsistent' "$work/log/check" || true)
+  [ -n "$found" ] || found=$(grep -E '^ {4}[-+]' "$work/log/check" | grep -vE '^ {4}(---|\+\+\+) ' | head -n 3 |
+    cut -c 5-160 | tr '\t\n' '  ' || true)
+  echo "$found"
 }
 
 keep_output() {

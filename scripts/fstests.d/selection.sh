@@ -25,8 +25,9 @@ tests_of_group() {
 
 tests_of_name() {
   local pattern=$1 path found=''
+  # shellcheck disable=SC2086  # A pattern.
   for path in "$tree"/tests/$pattern; do
-    [[ $path =~ /[a-z0-9]+/[0-9]+$ ]] || continue
+    if [ ! -f "$path" ] || [[ ! $path =~ /[0-9]+$ ]]; then continue; fi
     echo "${path#"$tree"/tests/}"
     found=yes
   done

@@ -79,22 +79,12 @@ write_accounts() {
 
 # What the tree reads (local.config), and what the helpers read. Paths are those within the namespace.
 write_configuration() {
-  local mount_options=acl,user_xattr$options type
+  local mount_options=acl,user_xattr$options
   {
     echo "export TEST_DEV=$test_device TEST_DIR=/mnt/test SCRATCH_DEV=$scratch_device SCRATCH_MNT=/mnt/scratch"
     echo "export RESULT_BASE=/mnt/work/results"
-    if [ "$label" = kernel ]; then
-      echo "export FSTYP=ext4"
-    else
-      mount_options=allow_other,default_permissions,suid,dev$options
-      # Newer trees know fuse.ext4 by itself.
-      if grep -q 'fuse\.ext4' "$tree/common/rc"; then
-        type="FSTYP=fuse.ext4 FUSE_SUBTYP="
-      else
-        type="FSTYP=fuse FUSE_SUBTYP=.$label"
-      fi
-      echo "export $type"
-    fi
+    if [ "$label" != kernel ]; then mount_options=allow_other,default_permissions,suid,dev$options; fi
+    echo ". /mnt/work/type.config"
     echo "export MOUNT_OPTIONS='-o $mount_options' TEST_FS_MOUNT_OPTS='-o $mount_options'"
     echo "export MKFS_OPTIONS='${mkfs_options[*]}' FSCK_OPTIONS='-nf'"
   } >"$work/local.config"
@@ -102,6 +92,22 @@ write_configuration() {
     echo "server_label=$label"
     echo "real_mount=$(command -v mount) real_umount=$(command -v umount)"
   } >"$work/server.conf"
+}
+
+# The type as which the tree tests the file system.
+write_type() {
+  local name=$1 type
+  if [ "$label" = kernel ]; then
+    type="FSTYP=ext4"
+  elif grep -q 'fuse\.ext4' "$tree/common/rc"; then
+    # Newer trees know it by itself.
+    type="FSTYP=fuse.ext4 FUSE_SUBTYP="
+  elif [[ $name == ext4/* ]] || grep -qxF "$name" "$parts/as-ext4"; then
+    type="FSTYP=ext4"
+  else
+    type="FSTYP=fuse FUSE_SUBTYP=.$label"
+  fi
+  echo "export $type" >"$work/type.config"
 }
 
 # Everything that was made goes, whatever state it is in.
