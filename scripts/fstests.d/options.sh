@@ -5,6 +5,7 @@
 usage() {
   cat <<'END'
 usage: scripts/fstests --fstests DIR [OPTION]... [-g GROUP]... [TEST]...
+       scripts/fstests --compare FILE DIR...
 
 Runs tests of fstests against fuse4fs, on loop devices, as root, and says which passed, failed and did not run.
 
@@ -25,6 +26,7 @@ Runs tests of fstests against fuse4fs, on loop devices, as root, and says which 
   --work DIR          where images and everything else temporary goes. Default: /var/tmp
   --output DIR        keep reports and the output of tests here. Default: a directory in the working directory
   --expected FILE     the tests that are known to fail. Default: the list for this server, next to this script
+  --compare FILE      write the results of earlier runs, from their directories, side by side into this file
   -h, --help          this text
 
 In DIR of --output there are summary.txt, summary.md, results.tsv, results.xml (JUnit), and a directory with the
@@ -37,6 +39,7 @@ Examples:
   scripts/fstests --fstests ~/xfstests -g ext4/quick --options iomap=never
   scripts/fstests --fstests ~/xfstests --server kernel generic/001 generic/002
   scripts/fstests --fstests ~/xfstests --server ~/e2fsprogs/build/fuse4fs/fuse4fs -g generic/auto --limit 900
+  scripts/fstests --compare docs/fstests.md out/fuse4fs out/fuse2fs out/kernel
 END
 }
 
@@ -53,6 +56,11 @@ parse_options() {
       -h | --help)
         usage
         exit 0
+        ;;
+      --compare)
+        [ $# -ge 3 ] || complain "--compare needs a file, and directories that --output named"
+        shift
+        exec python3 "$parts/compare.py" "$@"
         ;;
       --fstests | -g | --exclude | --server | --fuse4fs | --options | --mkfs | --limit | --size | --work | --output | \
         --expected)

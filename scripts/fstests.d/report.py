@@ -146,7 +146,7 @@ def printable(text):
 
 def main():
     parser = argparse.ArgumentParser()
-    for name in ("results", "expected", "output", "server", "options", "mkfs", "groups", "seconds", "size", "limit"):
+    for name in ("results", "expected", "output", "label", "server", "options", "mkfs", "groups", "seconds", "size", "limit"):
         parser.add_argument("--" + name, required=True)
     given = parser.parse_args()
 
@@ -164,6 +164,8 @@ def main():
         ("limit", f"{given.limit} seconds a test"),
         ("duration", f"{int(given.seconds) // 60} min {int(given.seconds) % 60} s"),
     ]
+    with open(os.path.join(given.output, "facts.tsv"), "w") as file:
+        file.writelines(f"{name}\t{value}\n" for name, value in [("label", given.label)] + facts)
     run = Run(results, facts)
     for name, content in (("summary.txt", run.text()), ("summary.md", run.markdown()), ("results.xml", run.junit())):
         with open(os.path.join(given.output, name), "w") as file:

@@ -103,7 +103,7 @@ keep_output() {
 report() {
   local code=0
   "$python" "$parts/report.py" --results "$output/results.tsv" --expected "$expected" --output "$output" \
-    --server "$(describe_server)" --options "$(sed -n "s/.* TEST_FS_MOUNT_OPTS='-o \(.*\)'/\1/p" "$work/local.config")" \
+    --label "$label" --server "$(describe_server)" --options "$(sed -n "s/.* TEST_FS_MOUNT_OPTS='-o \(.*\)'/\1/p" "$work/local.config")" \
     --mkfs "${mkfs_options[*]}" --groups "${groups[*]} ${names[*]}" --seconds $(($(date +%s) - started)) \
     --size "$size" --limit "$limit" || code=$?
   echo "Everything is in $output"
