@@ -65,6 +65,9 @@ class Reaper:
             number = os.WTERMSIG(status)
             if number in CRASHES or number == signal.SIGKILL:
                 event(f"the server was ended by signal {number} ({signal.Signals(number).name})")
+        elif command == self.server and status != 0:
+            with open(os.path.join(LOG, "server"), "a") as file:
+                file.write(f"--- a server ended with exit code {os.WEXITSTATUS(status)}\n")
         return True
 
     def drain(self, seconds):
