@@ -81,11 +81,11 @@ class Reaper:
 def record_stacks():
     """What hangs, and where in the kernel."""
     with open(os.path.join(LOG, "stacks"), "w") as out:
-        subprocess.run(["ps", "-e", "-o", "pid,ppid,stat,wchan:30,args"], stdout=out, stderr=out, check=False)
         for pid in processes():
             try:
-                with open(f"/proc/{pid}/stack") as file:
-                    out.write(f"--- {pid} {command_of(pid)}\n{file.read()}")
+                with open(f"/proc/{pid}/cmdline") as command, open(f"/proc/{pid}/stack") as stack:
+                    words = command.read().replace("\0", " ")
+                    out.write(f"--- {pid} {command_of(pid)} ({words})\n{stack.read()}")
             except OSError:
                 pass
 

@@ -4,7 +4,7 @@
 check_prerequisites() {
   local tool
   [ "$(id -u)" = 0 ] || complain "only root can make loop devices and mount: run this as root"
-  for tool in unshare losetup mke2fs e2fsck python3 xfs_io findmnt; do
+  for tool in unshare losetup mke2fs e2fsck python3 findmnt; do
     command -v "$tool" >/dev/null || complain "$tool is missing"
   done
   # Where python3 is a wrapper, the interpreter behind it.
