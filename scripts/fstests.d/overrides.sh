@@ -28,7 +28,8 @@ _is_dir_mountpoint() {
 	findmnt -rncv -o TARGET "$1" | head -1
 }
 
-if [[ $FSTYP == fuse* ]]; then
+# Trees that know fuse.ext4 do all that by themselves.
+if [ "$FSTYP" = fuse ]; then
 	# Making, checking and repairing.
 	_fuse4fs_as_ext4 _test_mkfs _try_mkfs_dev _mkfs_dev _scratch_mkfs _try_scratch_mkfs_sized _scratch_mkfs_sized \
 		_scratch_mkfs_geom _scratch_mkfs_blocksized _scratch_options _check_test_fs _check_dev_fs \
