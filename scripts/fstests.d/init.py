@@ -132,7 +132,7 @@ def run_check():
         "HOME": "/mnt/work/home",
         "TERM": "dumb",
         "LANG": "C",
-        "TMPDIR": "/tmp",
+        "TMPDIR": f"/mnt/{os.path.basename(work)}/tmp",
         "HOST_OPTIONS": "/mnt/work/local.config",
         "DIFF_LENGTH": "30",
     }

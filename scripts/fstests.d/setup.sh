@@ -81,7 +81,8 @@ write_accounts() {
 write_configuration() {
   local mount_options=acl,user_xattr$options
   {
-    echo "export TEST_DEV=$test_device TEST_DIR=/mnt/test SCRATCH_DEV=$scratch_device SCRATCH_MNT=/mnt/scratch"
+    echo "export TEST_DEV=$test_device TEST_DIR=/mnt/${work##*/}/test"
+    echo "export SCRATCH_DEV=$scratch_device SCRATCH_MNT=/mnt/${work##*/}/scratch"
     echo "export RESULT_BASE=/mnt/work/results"
     if [ "$label" != kernel ]; then mount_options=allow_other,default_permissions,suid,dev$options; fi
     echo ". /mnt/work/type.config"
@@ -129,7 +130,7 @@ detach_loops_of_tests() {
   local device file
   while read -r device file; do
     case $file in
-      /mnt/test/* | /mnt/scratch/* | /mnt/work/* | "$work"/tmp/*) losetup --detach "$device" 2>/dev/null || true ;;
+      "/mnt/${work##*/}"/* | "$work"/tmp/*) losetup --detach "$device" 2>/dev/null || true ;;
     esac
   done < <(losetup --list --noheadings --output NAME,BACK-FILE)
 }
