@@ -6,6 +6,7 @@ into log/events: a server that crashed, a test that took too long.
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -135,10 +136,14 @@ def run_check():
         "TMPDIR": f"/mnt/{os.path.basename(work)}/tmp",
         "HOST_OPTIONS": "/mnt/work/local.config",
         "DIFF_LENGTH": "30",
+        # Newer trees know that processes may have a namespace of their own.
+        "FSTESTS_ISOL": "privatens",
     }
+    # The keyring of the session that this began in may be gone, and tests of encryption want one.
+    session = ["keyctl", "session", "-"] if shutil.which("keyctl") else []
     with open("/mnt/work/log/check", "w") as out:
         return subprocess.Popen(
-            ["bash", "./check", name], cwd="/mnt/fstests", env=environment, stdin=subprocess.DEVNULL, stdout=out,
+            session + ["bash", "./check", name], cwd="/mnt/fstests", env=environment, stdin=subprocess.DEVNULL, stdout=out,
             stderr=subprocess.STDOUT, start_new_session=True)
 
 
