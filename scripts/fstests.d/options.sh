@@ -22,7 +22,7 @@ Runs tests of fstests against fuse4fs, on loop devices, as root, and says which 
   --options OPT,...   further mount options
   --mkfs OPTION       an option for mke2fs; may be given several times: --mkfs -O --mkfs ^metadata_csum
   --limit SECONDS     how long a test may take. Default: 300
-  --size GIB          the size of the test device, and of the scratch device. Default: 8
+  --size GIB          the size of the test device, and of the scratch device. Default: 10
   --work DIR          where images and everything else temporary goes. Default: /var/tmp
   --output DIR        keep reports and the output of tests here. Default: a directory in the working directory
   --expected FILE     the tests that are known to fail. Default: the list for this server, next to this script
@@ -49,7 +49,7 @@ complain() {
 }
 
 parse_options() {
-  tree='' server=fuse4fs program='' options='' limit=300 size=8 parent=/var/tmp output='' expected='' exclude=''
+  tree='' server=fuse4fs program='' options='' limit=300 size=10 parent=/var/tmp output='' expected='' exclude=''
   groups=() names=() mkfs_options=()
   while [ $# -gt 0 ]; do
     case $1 in
