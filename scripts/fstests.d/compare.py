@@ -71,6 +71,16 @@ def differences(runs, kernel, tests):
     return table(["test"] + [run.label for run in runs], rows)
 
 
+def not_run(run, kernel, tests):
+    """Why tests that the kernel passes do not run with a server."""
+    reasons = {}
+    for test in tests:
+        if kernel.verdicts.get(test) == "pass" and run.verdicts.get(test) == "notrun":
+            reasons.setdefault(run.reasons[test], []).append(test)
+    ordered = sorted(reasons.items(), key=lambda item: (-len(item[1]), item[0]))
+    return table(["reason", "tests"], [[cell(reason), " ".join(chosen)] for reason, chosen in ordered])
+
+
 def everything(runs, tests):
     """All tests that ran on at least one."""
     rows = []
@@ -103,6 +113,10 @@ def document(runs):
         yield "## What the kernel's ext4 passes, and others do not"
         yield ""
         yield from differences([run for run in runs if run is not kernel], kernel, tests)
+        yield ""
+        yield f"## Why tests that the kernel's ext4 passes do not run with {runs[0].label}"
+        yield ""
+        yield from not_run(runs[0], kernel, tests)
     for run in runs:
         if run.count("fail", tests) and run.label != "other":
             yield ""
