@@ -36,7 +36,7 @@ extension Inode {
   /// Gives back blocks that `takeBlocks` took and that were not recorded.
   func giveBack(_ extents: [Extent]) {
     for extent in extents {
-      volume.freeBlocks(BlockRun(first: extent.physical, count: UInt64(extent.count)))
+      volume.freeLoadedBlocks(BlockRun(first: extent.physical, count: UInt64(extent.count)))
     }
   }
 
@@ -108,14 +108,14 @@ extension Inode {
     while position < end, budget.allowsAnother(),
       let extent = try tree.removeExtent(from: position, to: end)
     {
-      freeData(BlockRun(first: extent.physical, count: UInt64(extent.count)))
+      try freeData(BlockRun(first: extent.physical, count: UInt64(extent.count)))
       position = extent.end
     }
   }
 
   /// Gives back blocks that held the file's data, and counts them no longer.
-  func freeData(_ run: BlockRun) {
-    volume.freeBlocks(run)
+  func freeData(_ run: BlockRun) throws(Ext4Error) {
+    try volume.freeBlocks(run)
     removeBlocks(run.count)
   }
 

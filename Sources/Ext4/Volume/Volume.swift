@@ -74,6 +74,7 @@ public final class Volume: @unchecked Sendable {
 
   /// The groups whose bitmaps or descriptors changed since the last commit. Metadata lock held.
   var changedGroups = ChangedGroups()
+  var loadedBitmaps = LoadedBitmaps(groups: 0)
   /// Blocks that were freed and may not be taken yet, and who is told before they may. Metadata lock held.
   var freed = FreedBlocks()
   var blocksReused: (@Sendable (_ offset: UInt64, _ length: UInt64) -> Void)?
