@@ -3,11 +3,15 @@
 struct RequestHeader {
   enum Opcode: UInt32 {
     case setattr = 4
+    case read = 15
     case write = 16
     case fsync = 20
     case initialize = 26
     case fsyncDirectory = 30
     case interrupt = 36
+    case destroy = 38
+    case ioctl = 39
+    case fallocate = 43
     case lseek = 46
     case copyFileRange = 47
     case syncFileSystem = 50
@@ -38,6 +42,32 @@ struct RequestHeader {
     unique = bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
     node = NodeID(bytes.loadUnaligned(fromByteOffset: 16, as: UInt64.self))
   }
+
+  /// How long it keeps whoever serves it, as far as can be told beforehand. What turns out to take long only while it is
+  /// served says so then (`Session.willWait`).
+  enum Duration {
+    case short
+    /// Short, unless the device does not keep up with what is written.
+    case shortWrite
+    case long
+  }
+
+  func duration(_ payload: UnsafeRawBufferPointer) -> Duration {
+    switch opcode {
+    // struct fuse_read_in, struct fuse_write_in: the size at byte 16.
+    case .read, .write:
+      guard payload.count >= 20,
+        payload.loadUnaligned(fromByteOffset: 16, as: UInt32.self) <= Self.quickTransfer
+      else { return .long }
+      return opcode == .write ? .shortWrite : .short
+    case .fallocate, .copyFileRange, .copyFileRange64, .ioctl, .destroy, .freeze, .shutdown:
+      return .long
+    default: return .short
+    }
+  }
+
+  /// Bytes that are copied in less time than another thread needs to wake up.
+  private static let quickTransfer: UInt32 = 64 << 10
 }
 
 /// The header of every reply, `struct fuse_out_header`.

@@ -38,6 +38,7 @@ public final class Session: @unchecked Sendable {
   let options: Options
   let log = Logger(label: "fuse4fs.session")
   /// The threads inside `run`.
+  let leadership = Leadership()
   private let threads = Mutex<[pthread_t]>([])
   private let isInitialized = Atomic<Bool>(false)
   private let isStopping = Atomic<Bool>(false)
@@ -142,10 +143,15 @@ public final class Session: @unchecked Sendable {
     sigaction(wakeSignal, &action, nil)
   }
 
+  /// The calling thread is about to wait: for the disk, for a lock, for another thread or for the kernel. If it serves a request, others
+  /// can be served meanwhile.
+  public static func willWait() { Worker.current?.passLeadership() }
+
   /// For an operation under way: the kernel forgets what it knows of the node's attributes, and asks again. Takes no lock that
   /// a request might hold.
   public static func invalidateAttributes(of node: NodeID) {
     guard let session = Worker.current?.session else { return }
+    willWait()
     _ = fuse_lowlevel_notify_inval_inode(session.handle, node.rawValue, -1, 0)
   }
 

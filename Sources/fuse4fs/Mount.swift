@@ -55,7 +55,8 @@ final class Mount: Sendable {
     let blocks = BlockDevice(
       fileDescriptor: data.device?.descriptor ?? image.fileDescriptor,
       byteOffset: data.device == nil ? image.byteOffset : 0, byteCount: image.byteCount,
-      isWritable: image.isWritable, observer: surroundings.observer)
+      isWritable: image.isWritable, observer: surroundings.observer,
+      willWait: { Session.willWait() })
     var volumeOptions = Volume.Options(options)
     volumeOptions.journal = JournalSurroundings(image, journals)
     do throws(MountRefusal) {

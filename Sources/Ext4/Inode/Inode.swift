@@ -17,7 +17,7 @@ public final class Inode: @unchecked Sendable {
 
   /// Shared by reads and by writes into blocks that the file already has; exclusive for whatever changes
   /// the file's size or blocks.
-  let io = ReadWriteLock()
+  let io: ReadWriteLock
   /// What is known of where the file's bytes live. Changed under `io` held exclusively, or filled in from
   /// disk under the metadata lock, and dropped by anybody; its own lock only keeps concurrent readers apart.
   let mappings = FileMappings()
@@ -79,6 +79,7 @@ public final class Inode: @unchecked Sendable {
   init(number: InodeNumber, volume: Volume, raw: UnsafeMutablePointer<ext2_inode_large>) {
     self.number = number
     self.volume = volume
+    io = ReadWriteLock(willWait: volume.device.willWait)
     budget = volume.mappingBudget
     self.raw = raw
     sizeInBytes = Atomic(Self.size(raw))

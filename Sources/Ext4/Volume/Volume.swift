@@ -52,12 +52,12 @@ public final class Volume: @unchecked Sendable {
 
   let fs: ext2_filsys
   let cache: BlockCache
-  let metadata = MetadataLock()
+  let metadata: MetadataLock
   /// Held shared by a write between choosing new blocks and recording them, exclusively by a commit, so that
   /// no commit ever finds blocks taken whose data is not on its way to disk.
-  let commitGate = ReadWriteLock(prefersWriters: true)
+  let commitGate: ReadWriteLock
   /// Held by a commit: they come one after the other. Outside of the two locks above.
-  let committing = MetadataLock()
+  let committing: MetadataLock
   let inodes = InodeTable()
   let mappingBudget = MappingBudget()
 
@@ -115,6 +115,9 @@ public final class Volume: @unchecked Sendable {
   ) {
     self.options = options
     self.device = device
+    metadata = MetadataLock(willWait: device.willWait)
+    commitGate = ReadWriteLock(prefersWriters: true, willWait: device.willWait)
+    committing = MetadataLock(willWait: device.willWait)
     self.cache = cache
     self.fs = fs
     self.features = features

@@ -1,4 +1,5 @@
 import Ext4
+import FuseSession
 import Glibc
 import Synchronization
 import SystemPackage
@@ -29,6 +30,7 @@ final class Guardian: Sendable {
     from error: Ext4Error, _ body: () throws(Ext4Error) -> T
   ) throws(Errno) -> T {
     var failure = error
+    if failure.errno == .noSpace { Session.willWait() }
     // Freed blocks that wait for a commit are there for the asking.
     if failure.errno == .noSpace, volume.hasFreedBlocks {
       do throws(Ext4Error) {
