@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 #if defined(__x86_64__)
 __attribute__((target("sse4.2"))) static inline uint32_t
@@ -32,3 +33,10 @@ static inline uint32_t cext2fs_crc32c(uint32_t crc, const uint8_t *bytes, size_t
 
 // Plain files and devices, nothing in between: for those who read an image from outside.
 static inline io_manager cext2fs_unix_io_manager(void) { return unix_io_manager; }
+
+/// Makes a hole in a file, whose size stays (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE). Declared only for programs that define
+/// _GNU_SOURCE, which Swift's own module of the C library does not.
+static inline int cext2fs_punch_hole(int fd, int64_t offset, int64_t count) {
+  extern long syscall(long number, ...);
+  return (int)syscall(SYS_fallocate, fd, 3, offset, count);
+}

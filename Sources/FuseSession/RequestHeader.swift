@@ -8,9 +8,11 @@ struct RequestHeader {
     case initialize = 26
     case fsyncDirectory = 30
     case interrupt = 36
+    case bmap = 37
     case lseek = 46
     case copyFileRange = 47
     case syncFileSystem = 50
+    case tmpfile = 51
     case statx = 52
     case copyFileRange64 = 53
     // The iomap extension (fuse-iomap ABI 3.1).
@@ -30,6 +32,10 @@ struct RequestHeader {
   let opcode: Opcode?
   let unique: UInt64
   let node: NodeID
+  let userID: UInt32
+  let groupID: UInt32
+  /// The thread of the caller.
+  let thread: Int32
 
   /// `bytes` holds at least a header.
   init(_ bytes: UnsafeRawBufferPointer) {
@@ -37,6 +43,9 @@ struct RequestHeader {
     opcode = Opcode(rawValue: bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
     unique = bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
     node = NodeID(bytes.loadUnaligned(fromByteOffset: 16, as: UInt64.self))
+    userID = bytes.loadUnaligned(fromByteOffset: 24, as: UInt32.self)
+    groupID = bytes.loadUnaligned(fromByteOffset: 28, as: UInt32.self)
+    thread = bytes.loadUnaligned(fromByteOffset: 32, as: Int32.self)
   }
 }
 

@@ -189,8 +189,10 @@ public final class Session: @unchecked Sendable {
       }
     case .syncFileSystem:
       if !synchronizations.add(worker, for: nil) { worker.processInLibrary() }
-    case .lseek where options.workerCount > 1:
+    case .lseek where options.workerCount > 1, .bmap where options.workerCount > 1:
       deferred.add(worker)
+    case .tmpfile:
+      TemporaryFile.serve(worker)
     default:
       worker.processInLibrary()
     }

@@ -24,7 +24,7 @@ public final class BlockDevice: Sendable {
   public let byteCount: Int64
   public let isWritable: Bool
   private let observer: (any BlockDeviceObserver)?
-  private let isStopped = Atomic<Bool>(false)
+  let isStopped = Atomic<Bool>(false)
 
   /// `fileDescriptor` stays the caller's, who must keep it open for as long as the device is used.
   public init(

@@ -94,7 +94,7 @@ final class Mount: Sendable {
   ) -> Session.Options {
     var sessionOptions = Session.Options()
     sessionOptions.mountOptions = options.libfuseOptions(
-      for: image, isBlockMount: isBlockMount)
+      for: image, blockMountSize: isBlockMount ? volume.blockSize : nil)
     // A kernel that enforces ACLs enforces modes as well, which `fakeroot` is to be free of.
     sessionOptions.accessControlLists = (options.acl ?? true) && !options.fakeroot
     sessionOptions.debug = options.debug

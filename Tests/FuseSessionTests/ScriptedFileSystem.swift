@@ -187,9 +187,18 @@ final class ScriptedFileSystem: FileSystemOperations {
     _ name: UnsafePointer<CChar>, of node: NodeID
   ) throws(Errno) { throw .noFunction }
 
-  func control(
-    _ node: NodeID, command: UInt32, input: UnsafeRawBufferPointer, outputCapacity: Int
-  ) throws(Errno) -> [UInt8] { throw .noFunction }
+  func deviceBlock(of node: NodeID, at index: UInt64, size: UInt32) throws(Errno) -> UInt64 {
+    throw .noFunction
+  }
+
+  func makeTemporaryFile(in parent: NodeID, mode: UInt32, for caller: Caller) throws(Errno) -> Entry
+  {
+    throw .noFunction
+  }
+
+  func control(_ node: NodeID, _ request: ControlRequest) throws(Errno) -> [UInt8] {
+    throw .noFunction
+  }
 }
 
 extension Attributes {

@@ -123,7 +123,7 @@ extension Volume {
   }
 
   /// The first free blocks in [`low`, `high`).
-  private func freeRun(from low: UInt64, to high: UInt64, atMost wanted: UInt64) -> BlockRun? {
+  func freeRun(from low: UInt64, to high: UInt64, atMost wanted: UInt64) -> BlockRun? {
     guard low < high else { return nil }
     var found: blk64_t = 0
     guard ext2fs_find_first_zero_block_bitmap2(fs.pointee.block_map, low, high - 1, &found) == 0

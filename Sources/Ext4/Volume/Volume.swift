@@ -76,6 +76,8 @@ public final class Volume: @unchecked Sendable {
   var changedGroups = ChangedGroups()
   /// Blocks that were freed and may not be taken yet, and who is told before they may. Metadata lock held.
   var freed = FreedBlocks()
+  /// The groups whose free blocks the device has forgotten, and from how many in a row on. Metadata lock held.
+  var trimmedGroups: [UInt32: UInt64] = [:]
   var blocksReused: (@Sendable (_ offset: UInt64, _ length: UInt64) -> Void)?
   /// The number of the last commit, and of the last that is on stable storage.
   let lastCommit = Atomic<UInt64>(0)
