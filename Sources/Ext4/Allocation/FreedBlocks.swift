@@ -98,7 +98,9 @@ extension Volume {
 
   /// `run` was freed in the bitmap, and stays taken there for the time being. Metadata lock held.
   func hold(_ run: BlockRun) {
-    guard blocksReused != nil || log != nil, !isBroken(at: .reusesBlocksAtOnce) else {
+    guard blocksReused != nil || log != nil || options.discardsFreedBlocks,
+      !isBroken(at: .reusesBlocksAtOnce)
+    else {
       return noteUntrimmed(run)
     }
     setTaken(run)
@@ -144,12 +146,13 @@ extension Volume {
     if let beforeReuse {
       for run in runs { beforeReuse(run.first.rawValue << blockShift, run.count << blockShift) }
     }
+    let isDiscarded = options.discardsFreedBlocks && discardFreed(runs)
     metadata.withLock {
       guard isOpen else { return }
       freed.release(token)
       for run in runs {
         setFree(run)
-        noteUntrimmed(run)
+        if !isDiscarded { noteUntrimmed(run) }
       }
     }
   }

@@ -60,6 +60,12 @@ extension Volume {
     return count
   }
 
+  /// For `discard`: whether the device forgets `runs`, which nobody can take yet. One that cannot does no harm.
+  func discardFreed(_ runs: [BlockRun]) -> Bool {
+    guard !hasShutDown else { return false }
+    return (try? discard(runs)) != nil
+  }
+
   /// `run` has become free. Metadata lock held.
   func noteUntrimmed(_ run: BlockRun) {
     guard !trimmedGroups.isEmpty else { return }

@@ -35,6 +35,13 @@ struct MountOptions: Sendable, Equatable {
   var userXattr: Bool?
   /// Statfs counts the file system's own tables as used space instead of leaving them out.
   var minixDF = false
+  /// Nil: what the superblock's default mount options say.
+  var groupsFromDirectory: Bool?
+  /// Who may use the reserved blocks beside root; nil: what the superblock says.
+  var reserveUser: UInt32?
+  var reserveGroup: UInt32?
+  /// The device is told which blocks have become free.
+  var discard = false
 
   // The journal.
   /// Seconds; nil or 0: five.
@@ -49,12 +56,16 @@ struct MountOptions: Sendable, Equatable {
   var nosuid = true
   var noexec = false
   var atime = AccessTimePolicy.relatime
+  var directoryAtime = true
   var dirsync = false
   var synchronous = false
   /// What the mount table shows as the source; nil: the device's absolute path.
   var fsName: String?
   /// What the mount table shows after `fuse.`; nil: `fuse4fs`.
   var subtype: String?
+
+  /// Change the mount that is there.
+  var remount = false
 
   // Who moves the data of files.
   /// Nil: `auto`.

@@ -12,6 +12,7 @@ final class Ext4Operations: FileSystemOperations {
   let volume: Volume
   let presentation: Presentation
   private let atime: Ext4.AccessTimePolicy
+  private let directoryAtime: Ext4.AccessTimePolicy
   private let synchronousDirectories: Bool
   private let synchronous: Bool
   let guardian: Guardian
@@ -46,6 +47,7 @@ final class Ext4Operations: FileSystemOperations {
       case .relatime: .relatime
       case .strictatime: .strictatime
       }
+    directoryAtime = options.directoryAtime ? atime : .noatime
     synchronous = options.synchronous
     synchronousDirectories = options.dirsync || options.synchronous
   }
@@ -216,7 +218,7 @@ final class Ext4Operations: FileSystemOperations {
       try look { () throws(Ext4Error) in
         let directory = try inode(node)
         try list(directory, from: offset, into: &buffer)
-        if offset == 0 { try directory.noteAccess(atime) }
+        if offset == 0 { try directory.noteAccess(directoryAtime) }
       }
     } catch {
       // What has been found before goes out, since the kernel holds references to it; the error comes with the next call.
