@@ -12,8 +12,8 @@ public struct Caller {
 
   init(of request: fuse_req_t?) {
     let context = fuse_req_ctx(request).pointee
-    userID = context.uid
-    groupID = context.gid
+    (userID, groupID) = CallerIdentity.of(
+      context.pid, userID: context.uid, groupID: context.gid)
     umask = UInt16(truncatingIfNeeded: context.umask)
     thread = context.pid
     self.request = request
@@ -21,8 +21,8 @@ public struct Caller {
 
   /// Of a request that libfuse does not see.
   init(of header: RequestHeader, umask: UInt32) {
-    userID = header.userID
-    groupID = header.groupID
+    (userID, groupID) = CallerIdentity.of(
+      header.thread, userID: header.userID, groupID: header.groupID)
     self.umask = UInt16(truncatingIfNeeded: umask)
     thread = header.thread
     request = nil

@@ -54,7 +54,7 @@ enum Negotiation {
     let offered = request.loadUnaligned(fromByteOffset: flagsOffset, as: UInt32.self)
     var flags = reply.loadUnaligned(fromByteOffset: flagsOffset, as: UInt32.self)
     flags |= offered & handleKillPrivilegesV2
-    // Mounts with mapped ids (FUSE_ALLOW_IDMAP, bit 40); the kernel wants to check permissions by itself for that.
+    // Mounts with mapped ids (FUSE_ALLOW_IDMAP, bit 40). The kernel wants to check permissions by itself for that, and says less of callers.
     if mappedIDs, offered & IomapWire.initFlagExtension != 0, reply.count >= replyFlags2Offset + 4,
       request.count >= requestFlags2Offset + 4
     {

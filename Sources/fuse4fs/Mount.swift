@@ -98,7 +98,8 @@ final class Mount: Sendable {
     // A kernel that enforces ACLs enforces modes as well, which `fakeroot` is to be free of.
     sessionOptions.accessControlLists = (options.acl ?? true) && !options.fakeroot
     // The kernel gives permission by itself then, and tells ids as they are on disk.
-    sessionOptions.mappedIDs = options.defaultPermissions || !options.fakeroot
+    sessionOptions.mappedIDs =
+      options.mappedIDs && (options.defaultPermissions || !options.fakeroot)
     sessionOptions.debug = options.debug
     sessionOptions.timeGranularity = volume.timeGranularity
     sessionOptions.workerCount = options.singleThread ? 1 : workerCount

@@ -37,9 +37,7 @@ extension RealMounts {
         usleep(5000)
       }
       for map in ["uid_map", "gid_map"] {
-        try Syscall.withOpen(process.appending(map), O_WRONLY) { (open) throws(Errno) in
-          _ = try Syscall.write(open, Array("0 10000 10000".utf8), at: 0)
-        }
+        try Command(shell: "echo 0 10000 10000 > \(process.appending(map))").succeed()
       }
       let namespace = try Syscall.open(process.appending("ns/user"), O_RDONLY)
       defer { close(namespace) }
@@ -94,7 +92,8 @@ extension RealMounts {
     @Test func sameAsTheKernel() throws {
       try Site.with { site in
         let mapped = try site.scratch.directory("mapped")
-        let ours = try site.mount(options: ["allow_other"]) { root throws in try work(root, mapped)
+        let ours = try site.mount(options: ["allow_other", "idmap"]) { root throws in
+          try work(root, mapped)
         }
         try Site.with { other throws in
           let right = try other.kernel { root throws in try work(root, mapped) }
@@ -103,11 +102,35 @@ extension RealMounts {
       }
     }
 
+    /// The kernel does not say then whose a request is, for this mount as well.
+    @Test func callersAreKnownAllTheSame() throws {
+      try onMount(mount: ["allow_other", "idmap"]) { root throws in
+        try Syscall.chmod(root, mode: 0o777)
+        let file = root.appending("file")
+        try file.write("x")
+        try Syscall.setXattr(file, "trusted.a", [1])
+        #expect(try Syscall.xattrNames(file).contains("trusted.a"))
+        try Syscall.asUser(4321) { () throws in
+          #expect(try !Syscall.xattrNames(file).contains("trusted.a"))
+        }
+        try Syscall.withOpen(root, O_RDONLY) { (open) throws(Errno) in
+          _ = try Syscall.control(open, 0x4004_662B, UInt32(0))
+        }
+        #expect(throws: Errno.notPermitted) {
+          try Syscall.asUser(4321) {
+            try Syscall.withOpen(root, O_RDONLY) { (open) throws(Errno) in
+              _ = try Syscall.control(open, 0x4004_662B, UInt32(0))
+            }
+          }
+        }
+      }
+    }
+
     /// Where the kernel does not check permissions it has no mapped ids either.
     @Test func notWithoutPermissionChecks() throws {
       try Site.with { site in
         let mapped = try site.scratch.directory("mapped")
-        try site.mount(options: ["fakeroot"]) { root throws in
+        try site.mount(options: ["fakeroot", "idmap"]) { root throws in
           #expect(throws: Errno.invalidArgument) {
             try withNamespace { namespace in
               try Syscall.mountMapped(root, namespace: namespace, at: mapped)

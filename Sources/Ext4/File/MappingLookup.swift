@@ -51,13 +51,17 @@ extension Inode {
     }
   }
 
-  /// Where the byte at `position` is on the device; nil where it is nowhere, or in the inode. Metadata lock not held.
-  public func devicePosition(at position: UInt64) throws(Ext4Error) -> UInt64? {
+  /// Where the `count` bytes from `position` on are on the device, if they are in one piece there; nil otherwise, and where they are
+  /// nowhere, or in the inode. Metadata lock not held.
+  public func devicePosition(
+    at position: UInt64, count: UInt64
+  ) throws(Ext4Error) -> UInt64? {
     guard isRegularFile, !hasInlineData.load(ordering: .acquiring) else { return nil }
     return try io.withReadLock { () throws(Ext4Error) in
       let offset = FileOffset(position)
       let mapping = try mapping(at: offset)
-      return mapping.kind == .mapped ? mapping.address(of: offset).rawValue : nil
+      guard mapping.kind == .mapped, mapping.end - offset >= count else { return nil }
+      return mapping.address(of: offset).rawValue
     }
   }
 

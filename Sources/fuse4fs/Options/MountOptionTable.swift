@@ -46,6 +46,9 @@ enum MountOptionTable {
         "fakeroot", summary: "no permission checks: act in the mount as root would",
         effect: .set(\.fakeroot, true)),
       .init(
+        "idmap", summary: "mounts with mapped ids can be made of it (Linux 6.12)",
+        effect: .set(\.mappedIDs, true)),
+      .init(
         "uid", summary: "show this user as the owner of everything",
         effect: .assign("UID", \.uid, parseID)),
       .init(

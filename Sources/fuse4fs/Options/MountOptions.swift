@@ -16,6 +16,8 @@ struct MountOptions: Sendable, Equatable {
   var defaultPermissions = false
   /// Whoever may use the mount acts in it as root would.
   var fakeroot = false
+  /// The mount may be given mapped ids.
+  var mappedIDs = false
   /// Shown as the owner of every file, as vfat does.
   var uid: UInt32?
   /// Shown as the group of every file.

@@ -418,7 +418,10 @@ final class Ext4Operations: FileSystemOperations {
     let (position, overflow) = index.multipliedReportingOverflow(by: UInt64(size))
     guard size > 0, !overflow else { return 0 }
     return try look { () throws(Ext4Error) in
-      (try inode(node).devicePosition(at: position) ?? 0) / UInt64(size)
+      // The kernel may count in larger blocks than the file system has, and from 6.17 on does.
+      let position = try inode(node).devicePosition(at: position, count: UInt64(size))
+      guard let position, position % UInt64(size) == 0 else { return 0 }
+      return position / UInt64(size)
     }
   }
 
