@@ -9,12 +9,14 @@ struct RequestHeader {
     case initialize = 26
     case fsyncDirectory = 30
     case interrupt = 36
+    case bmap = 37
     case destroy = 38
     case ioctl = 39
     case fallocate = 43
     case lseek = 46
     case copyFileRange = 47
     case syncFileSystem = 50
+    case tmpfile = 51
     case statx = 52
     case copyFileRange64 = 53
     // The iomap extension (fuse-iomap ABI 3.1).
@@ -34,6 +36,10 @@ struct RequestHeader {
   let opcode: Opcode?
   let unique: UInt64
   let node: NodeID
+  let userID: UInt32
+  let groupID: UInt32
+  /// The thread of the caller.
+  let thread: Int32
 
   /// `bytes` holds at least a header.
   init(_ bytes: UnsafeRawBufferPointer) {
@@ -41,6 +47,9 @@ struct RequestHeader {
     opcode = Opcode(rawValue: bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
     unique = bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
     node = NodeID(bytes.loadUnaligned(fromByteOffset: 16, as: UInt64.self))
+    userID = bytes.loadUnaligned(fromByteOffset: 24, as: UInt32.self)
+    groupID = bytes.loadUnaligned(fromByteOffset: 28, as: UInt32.self)
+    thread = bytes.loadUnaligned(fromByteOffset: 32, as: Int32.self)
   }
 
   /// How long it keeps whoever serves it, as far as can be told beforehand. What turns out to take long only while it is

@@ -14,6 +14,8 @@ public final class Session: @unchecked Sendable {
     public var workerCount = 4
     /// The kernel is to enforce ACLs.
     public var accessControlLists = true
+    /// The mount may be given other ids by mount_setattr(2). Only with `default_permissions` among the mount options.
+    public var mappedIDs = false
     /// What the file system can tell times apart by, in nanoseconds: 1 to 1,000,000,000.
     public var timeGranularity: UInt32 = 1
     /// libfuse prints every request.
@@ -195,8 +197,10 @@ public final class Session: @unchecked Sendable {
       }
     case .syncFileSystem:
       if !synchronizations.add(worker, for: nil) { worker.processInLibrary() }
-    case .lseek where options.workerCount > 1:
+    case .lseek where options.workerCount > 1, .bmap where options.workerCount > 1:
       deferred.add(worker)
+    case .tmpfile:
+      TemporaryFile.serve(worker)
     default:
       worker.processInLibrary()
     }

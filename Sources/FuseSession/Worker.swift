@@ -138,8 +138,9 @@ final class Worker {
     fuse_session_process_buf(session.handle, &buffer)
   }
 
-  /// Answers the request without libfuse.
-  func reply(_ payload: UnsafeRawBufferPointer) {
+  /// Answers the request without libfuse. False when nobody waits for the answer any more.
+  @discardableResult
+  func reply(_ payload: UnsafeRawBufferPointer) -> Bool {
     send(error: 0, payload)
   }
 
@@ -154,17 +155,18 @@ final class Worker {
     withUnsafeBytes(of: &reply) { _ = Glibc.write(descriptor, $0.baseAddress, $0.count) }
   }
 
-  private func send(error: Int32, _ payload: UnsafeRawBufferPointer) {
+  @discardableResult
+  private func send(error: Int32, _ payload: UnsafeRawBufferPointer) -> Bool {
     var reply = ReplyHeader(
       length: UInt32(ReplyHeader.size + payload.count), error: error, unique: header.unique)
-    withUnsafeMutableBytes(of: &reply) { head in
+    return withUnsafeMutableBytes(of: &reply) { head in
       var parts = [
         iovec(iov_base: head.baseAddress, iov_len: ReplyHeader.size),
         iovec(
           iov_base: UnsafeMutableRawPointer(mutating: payload.baseAddress), iov_len: payload.count),
       ]
       // The kernel takes an answer whole or not at all, and not when nobody waits for it any more.
-      _ = writev(descriptor, &parts, payload.isEmpty ? 1 : 2)
+      return writev(descriptor, &parts, payload.isEmpty ? 1 : 2) >= 0
     }
   }
 }

@@ -27,7 +27,7 @@ public final class BlockDevice: Sendable {
   /// Called by a thread that is about to wait: for the device here, for a lock elsewhere.
   public let willWait: @Sendable () -> Void
   private let observer: (any BlockDeviceObserver)?
-  private let isStopped = Atomic<Bool>(false)
+  let isStopped = Atomic<Bool>(false)
 
   /// `fileDescriptor` stays the caller's, who must keep it open for as long as the device is used.
   public init(

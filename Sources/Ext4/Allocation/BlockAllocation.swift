@@ -166,7 +166,7 @@ extension Volume {
   }
 
   /// The first free blocks in [`low`, `high`).
-  private func freeRun(
+  func freeRun(
     from low: UInt64, to high: UInt64, atMost wanted: UInt64
   ) throws(Ext4Error) -> BlockRun? {
     guard low < high else { return nil }

@@ -151,10 +151,9 @@ extension Inode {
   /// Whose reserves the file's data may use: root's and those of the user that the superblock names.
   var purpose: Volume.Purpose {
     let superblock = volume.superblock
-    let isPrivileged =
-      userID == 0 || userID == UInt32(superblock.pointee.s_def_resuid)
-      || (superblock.pointee.s_def_resgid != 0
-        && groupID == UInt32(superblock.pointee.s_def_resgid))
+    let user = volume.options.reserveUser ?? UInt32(superblock.pointee.s_def_resuid)
+    let group = volume.options.reserveGroup ?? UInt32(superblock.pointee.s_def_resgid)
+    let isPrivileged = userID == 0 || userID == user || (group != 0 && groupID == group)
     return isPrivileged ? .privileged : .ordinary
   }
 

@@ -26,6 +26,13 @@ public final class Volume: @unchecked Sendable {
     public var userAttributes: Bool?
     /// Subtract no metadata overhead from the size that statfs reports.
     public var minixDF = false
+    /// New files get the group of their directory, whatever its set-group-ID bit. Nil: what the superblock's default mount options say.
+    public var groupsFromDirectory: Bool?
+    /// Who may use the reserved blocks beside root. Nil: whom the superblock names.
+    public var reserveUser: UInt32?
+    public var reserveGroup: UInt32?
+    /// The device is told of freed blocks before they may be taken again.
+    public var discardsFreedBlocks = false
     /// Every change is on stable storage before it is acknowledged.
     public var synchronous = false
     /// The same, for changes to directories.
@@ -77,6 +84,8 @@ public final class Volume: @unchecked Sendable {
   var loadedBitmaps = LoadedBitmaps(groups: 0)
   /// Blocks that were freed and may not be taken yet, and who is told before they may. Metadata lock held.
   var freed = FreedBlocks()
+  /// The groups whose free blocks the device has forgotten, and from how many in a row on. Metadata lock held.
+  var trimmedGroups: [UInt32: UInt64] = [:]
   var blocksReused: (@Sendable (_ offset: UInt64, _ length: UInt64) -> Void)?
   /// The number of the last commit, and of the last that is on stable storage.
   let lastCommit = Atomic<UInt64>(0)

@@ -41,6 +41,7 @@ extension Volume {
   /// become full, a checkpoint.
   public func commitInBackground() throws(Ext4Error) {
     isCommitWanted.store(false, ordering: .releasing)
+    guard !hasShutDown else { return }
     if log == nil, hasFreedBlocks { try synchronize() } else { try commit() }
     if let log, log.wantsCheckpoint { try checkpoint() }
   }

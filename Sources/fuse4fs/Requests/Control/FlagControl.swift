@@ -75,7 +75,3 @@ struct FlagControl {
     }
   }
 }
-
-extension Errno {
-  fileprivate static let inappropriateIOCTL = Errno(rawValue: 25)
-}
