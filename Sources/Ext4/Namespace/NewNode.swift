@@ -56,7 +56,7 @@ extension Volume {
     _ node: NewNode, named name: FileName, in directory: Inode
   ) throws(Ext4Error) -> Inode {
     try requireWritable()
-    return try change { () throws(Ext4Error) in
+    return try change(credits: creationCredits) { () throws(Ext4Error) in
       try requireNewName(name, in: directory)
       if node.fileType == .directory { try requireRoomForSubdirectory(in: directory) }
       let inode = try makeInode(for: node, in: directory)
@@ -71,6 +71,12 @@ extension Volume {
       inodes.reference(inode)
       return inode
     }
+  }
+
+  /// ACLs that are inherited may take an inode of their own.
+  private var creationCredits: Int {
+    guard features.incompatible.contains(.attributeInodes) else { return Credits.ordinary }
+    return Credits.ordinary + Int(blocks(forValueOf: Inode.maximumNewValueSize))
   }
 
   /// Makes an inode that no directory names yet; frees it again when something fails. Metadata lock held.

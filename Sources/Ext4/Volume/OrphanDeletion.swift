@@ -86,6 +86,7 @@ extension Volume {
       try inode.store()
       return false
     }
+    guard try inode.dropSomeValues() else { return false }
     try freeEmptyInode(inode)
     return true
   }

@@ -105,6 +105,7 @@ public final class Volume: @unchecked Sendable {
   /// Unlinked files that are still in use: the file system's own list of them. Metadata lock held.
   var orphans = OrphanList()
   var sharableBlocks = SharableAttributeBlocks()
+  var sharableValues = SharableValues()
   /// Blocks that hold no files, once they have been counted. Metadata lock held.
   var knownOverhead: UInt64?
   /// Files with a write time that is not yet in their on-disk form. Its lock is an innermost one.

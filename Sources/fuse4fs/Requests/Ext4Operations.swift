@@ -297,9 +297,11 @@ final class Ext4Operations: FileSystemOperations {
   ) throws(Errno) {
     guard let mode = Inode.AttributeMode(flags: flags) else { throw .invalidArgument }
     try attempt { () throws(Ext4Error) in
-      try inode(node).setExtendedAttribute(name, to: value, mode) { groupID in
+      let inode = try inode(node)
+      try inode.setExtendedAttribute(name, to: value, mode) { groupID in
         caller.userID == 0 || caller.isMember(of: groupID)
       }
+      if inode.mustTellOfBlocks() { Session.invalidateAttributes(of: node) }
       if synchronous { try volume.synchronize() }
     }
   }
@@ -312,7 +314,9 @@ final class Ext4Operations: FileSystemOperations {
 
   func removeExtendedAttribute(_ name: UnsafePointer<CChar>, of node: NodeID) throws(Errno) {
     try attempt { () throws(Ext4Error) in
-      try inode(node).removeExtendedAttribute(name)
+      let inode = try inode(node)
+      try inode.removeExtendedAttribute(name)
+      if inode.mustTellOfBlocks() { Session.invalidateAttributes(of: node) }
       if synchronous { try volume.synchronize() }
     }
   }
