@@ -91,5 +91,8 @@ let package = Package(
     .executableTarget(
       name: "fsdiff", dependencies: ["CLinux", "TestSupport", argumentParser, system],
       path: "Tests/Tools/fsdiff", swiftSettings: strict),
+    .executableTarget(
+      name: "bench-driver", dependencies: [argumentParser, system],
+      path: "Tests/Tools/bench-driver", swiftSettings: strict),
   ]
 )
