@@ -44,10 +44,12 @@ struct Create: ParsableCommand {
 struct Stat: ParsableCommand {
   @OptionGroup var set: FileSet
   @Option(help: "Only so many, chosen at random, the same ones in every run.") var sample: Int?
+  @Option(help: "How often.") var times = 1
 
   func run() throws {
     let set = set
     let sample = sample
+    let times = times
     try Measurement.run(set) { client, watch in
       let paths = FilePaths(set)
       var choice = Choice(seed: UInt64(client))
@@ -55,8 +57,9 @@ struct Stat: ParsableCommand {
       guard !share.isEmpty else { return 0 }
       var status = stat()
       var done = 0
-      for number in share.prefix((sample ?? set.files) / set.clients) {
-        let path = paths.file(sample == nil ? number : choice.next(in: share))
+      for turn in 0..<(sample.map { $0 / set.clients } ?? share.count) * times {
+        let path = paths.file(
+          sample == nil ? share.lowerBound + turn % share.count : choice.next(in: share))
         try WorkFailure.check(lstat(path, &status) == 0, "look at \(String(cString: path))")
         done += 1
         if watch.isOver(after: done) { break }
