@@ -20,23 +20,19 @@ class Place:
         self.work = tempfile.mkdtemp(prefix="fuse4fs-bench.", dir=parent)
         self.tools = tools
         self.sizes = options.sizes
+        self.patience = options.patience
         self.mountpoint = os.path.join(self.work, "mnt")
         self.source = os.path.join(self.work, "source")
-        self._options = options
         self._tracepoint = upcalls.tracepoint()
-        self.target = (
-            Target(options.device, is_device=True) if options.device else self.image("disk.img")
-        )
+        image = os.path.join(self.work, "disk.img")
+        self.target = Target(options.device or image, options.loop, bool(options.device))
         os.mkdir(self.mountpoint)
-
-    def image(self, name):
-        return Target(os.path.join(self.work, name), through_loop=self._options.loop)
 
     def make_source(self):
         self.tools.driver("source-tree", self.source, "--files", self.sizes.tree)
 
-    def session(self, server, target=None):
-        return Session(server, target or self.target, self.mountpoint, self._tracepoint)
+    def session(self, server):
+        return Session(server, self.target, self.mountpoint, self._tracepoint)
 
     def __enter__(self):
         return self

@@ -108,7 +108,10 @@ class Daemon:
         finally:
             for pid in filter(processes.is_alive, daemons):
                 os.kill(pid, 9)
-            target.detach()
+            self._release(target)
+
+    def _release(self, target):
+        target.detach()
 
 
 class Forward(Daemon):
@@ -133,15 +136,16 @@ class Forward(Daemon):
 
     def mount(self, target, mountpoint):
         Kernel().mount(target, self._below)
-        return self._start([*self.command, mountpoint], mountpoint)
-
-    def unmount(self, target, mountpoint, daemons):
         try:
-            super().unmount(target, mountpoint, daemons)
-        finally:
-            if is_mounted(self._below):
-                unmount(self._below)
-            target.detach()
+            return self._start([*self.command, mountpoint], mountpoint)
+        except Failure:
+            self._release(target)
+            raise
+
+    def _release(self, target):
+        if is_mounted(self._below):
+            unmount(self._below)
+        target.detach()
 
 
 def make(words, binary, work, log):

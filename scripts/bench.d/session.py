@@ -26,7 +26,11 @@ class Session:
         return os.path.join(self.mountpoint, *names)
 
     def mount(self):
-        self.mount_seconds = self.server.mount(self.target, self.mountpoint)
+        try:
+            self.mount_seconds = self.server.mount(self.target, self.mountpoint)
+        except Failure:
+            self.target.detach()
+            raise
         self._is_mounted = True
         self._daemons = self.server.daemons(self.mountpoint)
         if self._daemons and self._tracepoint is not None:

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import time
 
 MKE2FS = ["mke2fs", "-q", "-F", "-t", "ext4"]
 # "nodiscard" keeps mke2fs from punching holes: who comes first must not pay for filling them.
@@ -53,9 +54,17 @@ class Target:
         return self.attach() if self.through_loop else self.path
 
     def detach(self):
-        if self._loop is not None:
-            subprocess.run(["losetup", "--detach", self._loop], capture_output=True)
-            self._loop = None
+        """Returns when the loop device is gone: it could still write, and daemons refuse the image."""
+        if self._loop is None:
+            return
+        subprocess.run(["losetup", "--detach", self._loop], capture_output=True)
+        self._loop = None
+        for _ in range(3000):
+            query = ["losetup", "--noheadings", "--associated", self.path]
+            if not subprocess.run(query, capture_output=True).stdout.strip():
+                return
+            time.sleep(0.01)
+        raise OSError(f"somebody keeps the loop device of {self.path} busy")
 
     def warm(self):
         """Has the page cache hold what of the image is not a hole."""
