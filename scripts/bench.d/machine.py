@@ -47,6 +47,10 @@ def _storage(directory):
     return " ".join(device.split())
 
 
+def is_in_memory(directory):
+    return output("findmnt", "-n", "-o", "FSTYPE", "-T", directory) in ("tmpfs", "ramfs")
+
+
 def describe(work, servers):
     """What a reader must know to judge figures, as pairs of a name and a value."""
     processor = _first("/proc/cpuinfo", r"model name\s*:(.*)")

@@ -71,12 +71,14 @@ def main(words):
         publish(results)
         return 0
     if options.device:
-        place.confirm(options.device, options.yes_destroy)
+        place.confirm(options.device, options.sizes.image, options.yes_destroy)
     if os.getloadavg()[0] > 0.5:
         note("The machine is busy: figures are worth little.")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     tools = Tools(os.environ["BENCH_DRIVER"], options.patience)
     with place.Place(options, tools) as where:
+        if machine.is_in_memory(where.work) and not options.device:
+            note("The image is in memory: what is called cold is not. --work names another place.")
         log = os.path.join(options.output, "daemons.log")
         crew = servers.make(options.servers, os.environ["BENCH_FUSE4FS"], where.work, log)
         action = run if options.command == "run" else scale

@@ -17,7 +17,8 @@ class Place:
 
     def __init__(self, options, tools):
         parent = options.work or os.environ.get("TMPDIR", "/var/tmp")
-        self.work = tempfile.mkdtemp(prefix="fuse4fs-bench.", dir=parent)
+        # The mount table knows no symbolic links.
+        self.work = tempfile.mkdtemp(prefix="fuse4fs-bench.", dir=os.path.realpath(parent))
         self.tools = tools
         self.sizes = options.sizes
         self.patience = options.patience
@@ -47,14 +48,16 @@ class Place:
         return False
 
 
-def confirm(device, is_confirmed):
-    """Ends the program unless `device` is a block device that nobody uses and its owner gives away."""
+def confirm(device, needed, is_confirmed):
+    """Ends the program unless `device` is a large enough block device that nobody uses and its owner gives away."""
     if not os.path.exists(device) or not stat.S_ISBLK(os.stat(device).st_mode):
         raise SystemExit(f"scripts/bench: {device} is no block device")
     try:
         os.close(os.open(device, os.O_RDWR | os.O_EXCL))
     except OSError as error:
         raise SystemExit(f"scripts/bench: {device} is in use, or cannot be written: {error.strerror}")
+    if Target(device, is_device=True).size < needed:
+        raise SystemExit(f"scripts/bench: {device} is too small: it takes {needed >> 20} MiB")
     if is_confirmed:
         return
     subprocess.run(["lsblk", "-o", "NAME,SIZE,MODEL,FSTYPE,LABEL,MOUNTPOINTS", device])

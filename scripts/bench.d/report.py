@@ -19,7 +19,8 @@ th, td { text-align: right; padding: 3px 10px; border-bottom: 1px solid var(--fa
 th:first-child, td:first-child { text-align: left; }
 .scroll { overflow-x: auto; } td.below { color: #d55e00; font-weight: 600; } td.met { color: #009e73; }
 svg { width: 100%; height: auto; font: 12px system-ui, sans-serif; }
-svg text { fill: var(--ink); } svg text.small { font-size: 10px; fill: var(--dim); }
+svg text { fill: var(--ink); } svg text.small { font-size: 10px; fill: var(--dim);
+  paint-order: stroke; stroke: var(--paper); stroke-width: 3px; }
 svg .grid { stroke: var(--faint); } svg .one { stroke: var(--ink); stroke-width: 1.5; }
 svg .floor { stroke: #d00; stroke-width: 2; } svg .spread { stroke: var(--ink); stroke-width: 1; }
 svg .curve { fill: none; stroke-width: 2; }

@@ -4,11 +4,14 @@ import html
 import math
 
 # Okabe and Ito's colours, which everybody can tell apart.
-COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#999999"]
+COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9"]
 
 
-def colour(index):
-    return COLOURS[index % len(COLOURS)]
+def colours(names):
+    """The same for a server in all pictures, whether the kernel is in them or not."""
+    others = [name for name in names if name != "kernel"]
+    found = {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(others)}
+    return {**found, "kernel": "#888888"}
 
 
 def text(x, y, content, anchor="start", kind=""):
@@ -30,10 +33,9 @@ def picture(width, height, parts, label):
 
 def legend(names, x, y):
     parts = []
-    for index, name in enumerate(names):
-        parts.append(
-            f'<rect x="{x}" y="{y - 9}" width="10" height="10" style="fill:{colour(index)}"/>'
-        )
+    for name in names:
+        fill = colours(names)[name]
+        parts.append(f'<rect x="{x}" y="{y - 9}" width="10" height="10" style="fill:{fill}"/>')
         parts.append(text(x + 15, y, name))
         x += 30 + 7.5 * len(name)
     return parts
@@ -43,16 +45,17 @@ def ratio_bars(groups, names, limit=1.6):
     """`groups`: (name, {server: (ratio, least, greatest)}, floor). The kernel is the line at 1."""
     left, width, bar, top = 250, 900, 11, 40
     scale = (width - left - 60) / limit
+    fills = colours(names)
     parts = legend(names, left, 16)
     y = top
     for name, ratios, floor in groups:
         start = y
         parts.append(text(left - 10, y + bar * len(names) / 2 + 4, name, "end"))
-        for index, server in enumerate(names):
+        for server in names:
             if (found := ratios.get(server)) is None:
                 parts.append(text(left + 4, y + bar - 2, "failed", kind="small"))
             else:
-                parts += _bar(left, y, bar, scale, limit, found, index, f"{name}, {server}")
+                parts += _bar(left, y, bar, scale, limit, found, fills[server], f"{name}, {server}")
             y += bar
         if floor is not None:
             x = left + min(floor, limit) * scale
@@ -66,12 +69,12 @@ def ratio_bars(groups, names, limit=1.6):
     return picture(width, y + 24, grid + parts, "Ratios to the kernel's ext4")
 
 
-def _bar(left, y, height, scale, limit, ratio, index, title):
+def _bar(left, y, height, scale, limit, ratio, fill, title):
     value, least, greatest = ratio
     shown = min(value, limit)
     parts = [
         f'<rect x="{left}" y="{y}" width="{shown * scale:.1f}" height="{height - 1}" '
-        f'style="fill:{colour(index)}"><title>{html.escape(title)}: {value:.2f}</title></rect>'
+        f'style="fill:{fill}"><title>{html.escape(title)}: {value:.2f}</title></rect>'
     ]
     middle = y + height / 2 - 0.5
     if greatest <= limit and greatest > least:
@@ -95,7 +98,9 @@ def curves(series, x_label, y_label):
         up = (math.log10(y) - y_low) / (y_high - y_low)
         return left + across * (width - left - right), height - bottom - up * (height - top - bottom)
 
-    parts = legend([name for name, _ in series], left, 16)
+    names = [name for name, _ in series]
+    fills = colours(names)
+    parts = legend(names, left, 16)
     for power in range(x_low, x_high + 1):
         x, _ = place(10**power, 10**y_low)
         parts.append(line(x, top, x, height - bottom, "grid"))
@@ -104,13 +109,14 @@ def curves(series, x_label, y_label):
         _, y = place(10**x_low, 10.0**power)
         parts.append(line(left, y, width - right, y, "grid"))
         parts.append(text(left - 6, y + 4, _short(10.0**power), "end", "small"))
-    for index, (name, values) in enumerate(series):
+    for name, values in series:
+        fill = fills[name]
         places = [(place(x, y), x, y) for x, y in sorted(values) if min(x, y) > 0]
         path = " ".join(f"{x:.1f},{y:.1f}" for (x, y), _, _ in places)
-        parts.append(f'<polyline points="{path}" class="curve" style="stroke:{colour(index)}"/>')
+        parts.append(f'<polyline points="{path}" class="curve" style="stroke:{fill}"/>')
         for (x, y), at, value in places:
             parts.append(
-                f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" style="fill:{colour(index)}">'
+                f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" style="fill:{fill}">'
                 f"<title>{html.escape(name)}, {at:,}: {value:.3g}</title></circle>"
             )
     parts.append(text((left + width - right) / 2, height - 10, x_label, "middle"))

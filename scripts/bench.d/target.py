@@ -23,8 +23,8 @@ class Target:
         self.through_loop = through_loop
         self._loop = None
 
-    def make(self, size=None, options=FRESH, sparse=False):
-        """A new file system; `size` in bytes, of a file. Not sparse: its blocks exist, written once."""
+    def make(self, size, options=FRESH, sparse=False):
+        """A new file system of `size` bytes. Not sparse: a file's blocks exist, written once."""
         if not self.is_device:
             if sparse or not os.path.exists(self.path) or os.path.getsize(self.path) != size:
                 self.remove()
@@ -32,7 +32,12 @@ class Target:
                     if not sparse:
                         _fill(file, size)
                     file.truncate(size)
-        run(*MKE2FS, *options, self.path)
+        run(*MKE2FS, *options, self.path, f"{size >> 10}K", stdout=subprocess.DEVNULL)
+
+    @property
+    def size(self):
+        with open(self.path, "rb") as file:
+            return file.seek(0, os.SEEK_END)
 
     def remove(self):
         self.detach()
