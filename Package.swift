@@ -16,6 +16,9 @@ let package = Package(
   products: [
     .executable(name: "fuse4fs", targets: ["fuse4fs"]),
     .library(name: "IomapCache", targets: ["IomapCache"]),
+    // For Benchmarks, which is a package of its own.
+    .library(name: "Ext4", targets: ["Ext4"]),
+    .library(name: "Journal", targets: ["Journal"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
