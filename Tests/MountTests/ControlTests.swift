@@ -43,7 +43,7 @@ extension RealMounts {
       let calls: [(CInt, UInt32, [UInt8])] = [
         (file, Self.setVersion, [0x11, 0x22, 0x33, 0x44, 0, 0, 0, 0]),
         (file, Self.precache, []), (directory, Self.precache, []),
-        (directory, Self.getLabel, stale),
+        (directory, Self.setLabel, Self.label("")), (directory, Self.getLabel, stale),
         (directory, Self.setLabel, Self.label("sixteen letters!")),
         (directory, Self.getLabel, stale),
         (directory, Self.setLabel, Self.label("seventeen letters")),

@@ -26,7 +26,7 @@ extension RealMounts {
       holder.arguments = ["--user", "sleep", "60"]
       try holder.run()
       defer {
-        holder.terminate()
+        kill(holder.processIdentifier, SIGKILL)
         holder.waitUntilExit()
       }
       let process = FilePath("/proc/\(holder.processIdentifier)")

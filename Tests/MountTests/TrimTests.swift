@@ -14,10 +14,12 @@ extension RealMounts {
       var minimum: UInt64
     }
 
+    /// None that ends within free blocks: the kernel goes on to their end, and we do not.
     private static let ranges = [
       Range(start: 1 << 20, length: 3 << 20, minimum: 0),
-      Range(start: 40 << 20, length: 1 << 20, minimum: 2 << 20),
-      Range(start: 0, length: .max, minimum: 0), Range(start: 0, length: .max, minimum: 1 << 20),
+      Range(start: 1 << 40, length: 4096, minimum: 0),
+      // No less than what a loop device discards at a time.
+      Range(start: 0, length: .max, minimum: 4096), Range(start: 0, length: .max, minimum: 1 << 20),
       Range(start: 0, length: 4096, minimum: 0), Range(start: 0, length: 100, minimum: 0),
       Range(start: 1 << 40, length: .max, minimum: 0),
       Range(start: 0, length: .max, minimum: 1 << 40),
