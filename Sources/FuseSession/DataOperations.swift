@@ -11,9 +11,12 @@ extension OperationTable {
         fuse_reply_err(request, ENOSYS)
         return
       }
+      let operations = Worker.serving.session.operations
       do throws(Errno) {
-        try Worker.serving.session.operations.open(NodeID(node))
+        try operations.admitOpening(NodeID(node), flags: file?.pointee.flags ?? O_RDONLY)
+        try operations.open(NodeID(node))
         file?.pointee.keep_cache = 1
+        if Worker.serving.session.iomapRevision == nil { file?.pointee.noflush = 1 }
         OperationTable.replyOpen(request, file)
       } catch {
         fuse_reply_err(request, error.rawValue)

@@ -45,6 +45,8 @@ public protocol FileSystemOperations: AnyObject, Sendable {
   /// The kernel opens a file, closes a descriptor of it, and lets go of it: as far as it tells, which it always does where it
   /// moves the data itself. An error of `flush` becomes close(2)'s.
   func open(_ node: NodeID) throws(Errno)
+  /// Comes before `open` with the flags of open(2), and may refuse it: where the kernel asks at all.
+  func admitOpening(_ node: NodeID, flags: CInt) throws(Errno)
   func flush(_ node: NodeID) throws(Errno)
   func release(_ node: NodeID)
 
@@ -94,6 +96,10 @@ public protocol FileSystemOperations: AnyObject, Sendable {
 
   /// Answers an ioctl that the kernel passes on. ENOTTY for an unknown one.
   func control(_ node: NodeID, _ request: ControlRequest) throws(Errno) -> [UInt8]
+}
+
+extension FileSystemOperations {
+  public func admitOpening(_ node: NodeID, flags: CInt) throws(Errno) {}
 }
 
 /// How a write comes about (FUSE_WRITE_*).

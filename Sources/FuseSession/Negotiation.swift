@@ -24,7 +24,7 @@ enum Negotiation {
     if !usesIomap {
       want(FUSE_CAP_WRITEBACK_CACHE)
       // The kernel must say when it has closed a file whose data it moves (fuse-iomap ABI 4.7).
-      want(FUSE_CAP_NO_OPEN_SUPPORT)
+      if !options.checksOpening { want(FUSE_CAP_NO_OPEN_SUPPORT) }
     }
     want(FUSE_CAP_NO_OPENDIR_SUPPORT)
     want(FUSE_CAP_PARALLEL_DIROPS)

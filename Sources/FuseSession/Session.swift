@@ -16,6 +16,8 @@ public final class Session: @unchecked Sendable {
     public var accessControlLists = true
     /// The mount may be given other ids by mount_setattr(2). Only with `default_permissions` among the mount options.
     public var mappedIDs = false
+    /// The file system is asked each time somebody opens a file.
+    public var checksOpening = false
     /// What the file system can tell times apart by, in nanoseconds: 1 to 1,000,000,000.
     public var timeGranularity: UInt32 = 1
     /// libfuse prints every request.

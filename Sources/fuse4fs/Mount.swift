@@ -101,6 +101,7 @@ final class Mount: Sendable {
     // The kernel gives permission by itself then, and tells ids as they are on disk.
     sessionOptions.mappedIDs =
       options.mappedIDs && (options.defaultPermissions || !options.fakeroot)
+    sessionOptions.checksOpening = options.checkOpen
     sessionOptions.debug = options.debug
     sessionOptions.timeGranularity = volume.timeGranularity
     sessionOptions.workerCount = options.singleThread ? 1 : workerCount

@@ -145,15 +145,16 @@ import struct SystemPackage.FilePath
         let inode = try volume.inode(number)
         for index in 0..<150 {
           let value = SeededGenerator.bytes(5_000, seed: UInt64(index))
-          try value.withUnsafeBytes { bytes throws(Ext4Error) in
-            try inode.setExtendedAttribute("user.\(index)", to: bytes, .create) { _ in true }
-          }
+          let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: value.count, alignment: 1)
+          defer { copy.deallocate() }
+          copy.copyBytes(from: value)
+          try inode.setExtendedAttribute(
+            "user.\(index)", to: UnsafeRawBufferPointer(copy), .create
+          ) { _ in true }
         }
         try volume.volume.synchronize()
         let root = try volume.inode(2)
-        try volume.volume.unlink(
-          try Array("f0".utf8).withUnsafeBytes { bytes throws(Ext4Error) in try FileName(bytes) },
-          in: root)
+        try withName("f0") { name throws(Ext4Error) in try volume.volume.unlink(name, in: root) }
         #expect(volume.volume.isWritable)
       }
       try image.check()

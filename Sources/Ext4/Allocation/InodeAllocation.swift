@@ -31,9 +31,7 @@ extension Volume {
     inode.changeTime = now
     inode.setBirthTime(now)
     inode.flags = inheritedFlags(from: parent, mode: mode)
-    if inode.flags.contains(.inheritProject) || parent.flags.contains(.inheritProject) {
-      raw.pointee.i_projid = parent.raw.pointee.i_projid
-    }
+    inode.inheritProject(from: parent)
     inodes.insert(inode)
     return inode
   }

@@ -26,6 +26,7 @@ extension Inode {
     guard length > 0 else { throw .errno(.invalidArgument) }
     guard !overflow, end <= volume.maximumFileSize(of: self) else { throw .errno(.fileTooLarge) }
     try volume.requireWritable()
+    try volume.metadata.withLock { () throws(Ext4Error) in try requireRangeChangeable(operation) }
     try dropPrivileges(options)
     try io.withWriteLock { () throws(Ext4Error) in
       if hasInlineData.load(ordering: .relaxed) {

@@ -56,6 +56,8 @@ public struct AttributeChange: Sendable {
   public var groupID: UInt32?
   public var size: UInt64?
   public var accessTime: Timestamp?
+  /// `accessTime` is the time of the call, which whoever may write the file may set.
+  public var accessIsNow = false
   public var modificationTime: Timestamp?
   public var changeTime: Timestamp?
   /// The caller may not keep set-id bits over a change of size or owner.

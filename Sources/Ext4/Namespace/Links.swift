@@ -86,6 +86,7 @@ extension Volume {
       }
       try inode.requireLinkable()
       try requireNewName(name, in: directory)
+      try directory.requireSameProject(as: inode)
       try directory.insertEntry(name, inode.number, type: type)
       if inode.mayGetFirstName { try inode.noteFirstName() }
       inode.linkCount += 1

@@ -155,6 +155,9 @@ enum MountOptionTable {
         "remount", summary: "change a mount that is there, as far as that can be done; for root",
         effect: .set(\.remount, true)),
       .init(
+        "check_open", summary: "refuse to open immutable and append-only files as ext4 does",
+        effect: .set(\.checkOpen, true)),
+      .init(
         "fsname", summary: "source shown in the mount table (DEVICE)",
         effect: .assign("NAME", \.fsName, { $0 })),
       .init(

@@ -61,6 +61,8 @@ struct MountOptions: Sendable, Equatable {
   var directoryAtime = true
   var dirsync = false
   var synchronous = false
+  /// Open(2) of immutable and append-only files is refused as by ext4.
+  var checkOpen = false
   /// What the mount table shows as the source; nil: the device's absolute path.
   var fsName: String?
   /// What the mount table shows after `fuse.`; nil: `fuse4fs`.

@@ -64,12 +64,23 @@ final class Ext4Operations: FileSystemOperations {
   }
 
   /// The same for what changes directories: with `dirsync`, it is on disk before it is answered.
-  private func change<T>(_ body: () throws(Ext4Error) -> T) throws(Errno) -> T {
+  private func change<T>(
+    _ directories: NodeID..., body: () throws(Ext4Error) -> T
+  ) throws(Errno) -> T {
     try attempt { () throws(Ext4Error) in
       let result = try body()
-      if synchronousDirectories { try volume.synchronize() }
+      var isSynchronous = synchronousDirectories
+      for directory in directories where !isSynchronous {
+        isSynchronous = try inode(directory).hasSynchronousEntries
+      }
+      if isSynchronous { try volume.synchronize() }
       return result
     }
+  }
+
+  /// After a change of `inode`: with `sync`, or the flag of that name, it is on disk before it is answered.
+  private func settle(_ inode: Inode) throws(Ext4Error) {
+    if synchronous || inode.isSynchronous { try volume.synchronize() }
   }
 
   func inode(_ node: NodeID) throws(Ext4Error) -> Inode {
@@ -156,7 +167,7 @@ final class Ext4Operations: FileSystemOperations {
     _ content: NewNode.Content, _ name: UnsafeRawBufferPointer, in parent: NodeID, mode: UInt32,
     for caller: Caller
   ) throws(Errno) -> Entry {
-    try change { () throws(Ext4Error) in
+    try change(parent) { () throws(Ext4Error) in
       let directory = try inode(parent)
       let node = newNode(content, in: directory, mode: mode, for: caller)
       return entry(try volume.create(node, named: try FileName(name), in: directory))
@@ -180,7 +191,7 @@ final class Ext4Operations: FileSystemOperations {
   func link(_ node: NodeID, as name: UnsafeRawBufferPointer, in parent: NodeID) throws(Errno)
     -> Entry
   {
-    try change { () throws(Ext4Error) in
+    try change(parent) { () throws(Ext4Error) in
       let inode = try inode(node)
       try volume.link(inode, as: try FileName(name), in: try self.inode(parent))
       return entry(inode)
@@ -188,13 +199,13 @@ final class Ext4Operations: FileSystemOperations {
   }
 
   func unlink(_ name: UnsafeRawBufferPointer, in parent: NodeID) throws(Errno) {
-    try change { () throws(Ext4Error) in
+    try change(parent) { () throws(Ext4Error) in
       try volume.unlink(try FileName(name), in: try inode(parent))
     }
   }
 
   func removeDirectory(_ name: UnsafeRawBufferPointer, in parent: NodeID) throws(Errno) {
-    try change { () throws(Ext4Error) in
+    try change(parent) { () throws(Ext4Error) in
       try volume.removeDirectory(try FileName(name), in: try inode(parent))
     }
   }
@@ -203,7 +214,7 @@ final class Ext4Operations: FileSystemOperations {
     _ name: UnsafeRawBufferPointer, in parent: NodeID, to newName: UnsafeRawBufferPointer,
     in newParent: NodeID, flags: UInt32, for caller: Caller
   ) throws(Errno) {
-    try change { () throws(Ext4Error) in
+    try change(parent, newParent) { () throws(Ext4Error) in
       try volume.rename(
         try FileName(name), in: try inode(parent), to: try FileName(newName),
         in: try inode(newParent), flags: Volume.RenameFlags(rawValue: flags),
@@ -273,7 +284,7 @@ final class Ext4Operations: FileSystemOperations {
       var change = AttributeChange(presentation.stripped(request))
       if change.clearSetID { change.callerIsInGroup = keepsSetGroupID(caller, inode) }
       try inode.apply(change)
-      if synchronous { try volume.synchronize() }
+      try settle(inode)
       return attributes(inode)
     }
   }
@@ -302,7 +313,7 @@ final class Ext4Operations: FileSystemOperations {
         caller.userID == 0 || caller.isMember(of: groupID)
       }
       if inode.mustTellOfBlocks() { Session.invalidateAttributes(of: node) }
-      if synchronous { try volume.synchronize() }
+      try settle(inode)
     }
   }
 
@@ -317,7 +328,7 @@ final class Ext4Operations: FileSystemOperations {
       let inode = try inode(node)
       try inode.removeExtendedAttribute(name)
       if inode.mustTellOfBlocks() { Session.invalidateAttributes(of: node) }
-      if synchronous { try volume.synchronize() }
+      try settle(inode)
     }
   }
 
@@ -355,7 +366,7 @@ final class Ext4Operations: FileSystemOperations {
         throw error
       }
       if inode.mustTellOfBlocks() { Session.invalidateAttributes(of: node) }
-      if synchronous { try volume.synchronize() }
+      try settle(inode)
       return count
     }
   }
@@ -393,6 +404,13 @@ final class Ext4Operations: FileSystemOperations {
     guard let inode = volume.knownNode(InodeNumber(node: node)) else { return }
     if let error = inode.takeWriteError() { throw error }
     iomap?.noteSynchronization(inode)
+  }
+
+  func admitOpening(_ node: NodeID, flags: CInt) throws(Errno) {
+    try attempt { () throws(Ext4Error) in
+      try inode(node).requireOpenable(
+        forWriting: flags & O_ACCMODE != O_RDONLY, appending: flags & O_APPEND != 0)
+    }
   }
 
   func open(_ node: NodeID) throws(Errno) {
@@ -438,7 +456,7 @@ final class Ext4Operations: FileSystemOperations {
       let options = dataChangeOptions(for: caller, inode)
       defer { forgetMode(of: node, after: options) }
       try inode.change(operation, at: offset, length: length, options: options)
-      if synchronous { try volume.synchronize() }
+      try settle(inode)
     }
   }
 
@@ -454,7 +472,7 @@ final class Ext4Operations: FileSystemOperations {
       let count = try volume.copyRange(
         from: try inode(source), at: sourceOffset, to: targetInode, at: targetOffset,
         length: length, options: options)
-      if synchronous { try volume.synchronize() }
+      try settle(targetInode)
       return count
     }
   }

@@ -100,6 +100,7 @@ extension AttributeChange {
     accessTime = request.accessTime.map { Timestamp($0) }
     modificationTime = request.modificationTime.map { Timestamp($0) }
     changeTime = request.changeTime.map { Timestamp($0) }
+    if case .now = request.accessTime { accessIsNow = true }
     clearSetID = request.clearsSetID
   }
 }
