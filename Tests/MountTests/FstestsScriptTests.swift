@@ -58,7 +58,7 @@ extension RealMounts {
       return try Command(
         [
           Self.script.string, "--fstests", scratch.appending("tree").string,
-          "--fuse4fs", try Daemon.binary.get().string, "--limit", "4", "--size", "1",
+          "--fuse4fs", try Daemon.binary.get().string, "--limit", "6", "--size", "1",
           "--work", scratch.path.string, "--output", scratch.appending("out").string,
           "--expected", scratch.appending("expected").string,
         ] + arguments, timeout: 240
@@ -87,7 +87,7 @@ extension RealMounts {
         let reasons = Dictionary(uniqueKeysWithValues: results.map { ($0[0], String($0[3])) })
         #expect(reasons["generic/002"] == "it wants a dragon")
         #expect(reasons["generic/003"]?.contains("+wrong") == true)
-        #expect(reasons["generic/004"]?.contains("limit of 4 seconds") == true)
+        #expect(reasons["generic/004"]?.contains("limit of 6 seconds") == true)
         #expect(reasons["generic/005"]?.contains("SIGSEGV") == true)
         #expect(reasons["generic/008"]?.contains("e2fsck") == true)
         #expect(

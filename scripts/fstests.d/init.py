@@ -13,7 +13,8 @@ import sys
 import time
 
 work, tree, server, limit, name = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5]
-LOG = os.path.join(work, "log")
+# Where work/log is once the namespaces are set up; its own path may be covered then.
+LOG = "/mnt/work/log"
 # Signals that end a process which has made a mistake; others are sent by tests and by init.
 CRASHES = {signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV, signal.SIGSYS, signal.SIGTRAP}
 
@@ -141,7 +142,7 @@ def run_check():
     }
     # The keyring of the session that this began in may be gone, and tests of encryption want one.
     session = ["keyctl", "session", "-"] if shutil.which("keyctl") else []
-    with open("/mnt/work/log/check", "w") as out:
+    with open(os.path.join(LOG, "check"), "w") as out:
         return subprocess.Popen(
             session + ["bash", "./check", name], cwd="/mnt/fstests", env=environment, stdin=subprocess.DEVNULL, stdout=out,
             stderr=subprocess.STDOUT, start_new_session=True)
@@ -149,8 +150,7 @@ def run_check():
 
 def main():
     if subprocess.run(["bash", os.path.join(work, "namespace.sh"), work, tree], check=False).returncode != 0:
-        event("the namespace could not be set up")
-        return 1
+        return 125
 
     reaper = Reaper(server)
     test = run_check()

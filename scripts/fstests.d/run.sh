@@ -59,6 +59,9 @@ judge() {
   if [ -s "$work/log/events" ]; then
     verdict=fail
     reason=$(paste -sd ';' "$work/log/events")
+  elif [ "$status" = 125 ]; then
+    verdict=fail
+    reason="the namespaces of the test could not be set up: $(tail -n 1 "$work/log/init")"
   elif [ -f "$base.notrun" ]; then
     verdict=notrun
     reason=$(head -n 1 "$base.notrun")
