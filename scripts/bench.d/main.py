@@ -38,7 +38,9 @@ def run(options, where, crew, results):
     finally:
         print(text.table(results))
         publish(results)
-    return 0 if not any(server == "fuse4fs" for server, _ in results.complaints()) else 1
+    wrong = [server for server, _ in results.complaints()]
+    wrong += [failure["server"] for failure in results.data["failures"]]
+    return 1 if "fuse4fs" in wrong else 0
 
 
 def scale(options, where, crew, results):

@@ -4,7 +4,6 @@ import sys
 
 from fixtures import Fixtures
 from servers import Failure
-from session import Session
 from tools import WorkFailure
 
 

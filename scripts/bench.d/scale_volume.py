@@ -18,7 +18,7 @@ def prepare_empty(place, size):
 
 
 def prepare_full(place, percent):
-    """Thousands of directories, which the kernel spreads over the groups, and large files up to the given percentage."""
+    """Thousands of directories, which the kernel spreads over the groups, and large files up to `percent`."""
     place.target.make(1 << 40, SPARSE, sparse=True)
     with place.session(Kernel()) as session:
         place.tools.driver(

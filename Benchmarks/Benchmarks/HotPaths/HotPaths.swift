@@ -3,7 +3,7 @@ import Benchmark
 /// What happens at every request, or nearly: `swift package --package-path Benchmarks benchmark`.
 let benchmarks: @Sendable () -> Void = {
   Benchmark.defaultConfiguration = .init(
-    metrics: [.wallClock, .cpuTotal, .throughput], warmupIterations: 2,
+    metrics: [.wallClock, .throughput], warmupIterations: 2,
     scalingFactor: .one, maxDuration: .seconds(2))
   MappingBenchmarks.register()
   WireBenchmarks.register()

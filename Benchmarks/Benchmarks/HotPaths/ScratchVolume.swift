@@ -27,6 +27,8 @@ final class ScratchVolume {
   }
 
   deinit {
+    // Nobody needs what could not be written.
+    try? volume.close()
     close(descriptor)
     unlink(path)
   }
@@ -41,6 +43,10 @@ final class ScratchVolume {
     let node = NewNode(
       .regularFile, permissions: 0o644, umask: 0, userID: 0, groupID: 0)
     return try name(text) { try volume.create(node, named: $0, in: volume.node(.root)) }
+  }
+
+  func createAndForget(_ text: String) throws {
+    try volume.forget(create(text).number, count: 1)
   }
 
   /// A file of so many extents: blocks with holes between them.
