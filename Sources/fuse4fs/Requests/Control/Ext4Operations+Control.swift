@@ -77,9 +77,9 @@ extension Ext4Operations {
   /// EXT4_IOC_CHECKPOINT_FLAG_*: 1 and 2 would have the journal's blocks discarded or zeroed, 4 only asks.
   private func checkpoint(flags: UInt32) throws(Ext4Error) {
     guard flags & ~7 == 0, flags & 3 != 3 else { throw .errno(.invalidArgument) }
+    guard volume.hasJournal else { throw .errno(Errno(rawValue: ENODEV)) }
     guard flags & 3 == 0 else { throw .errno(.notSupported) }
     guard flags & 4 == 0 else { return }
-    guard volume.hasJournal else { throw .errno(Errno(rawValue: ENODEV)) }
     try volume.synchronize()
     try volume.checkpoint()
   }
