@@ -11,9 +11,12 @@ extension OperationTable {
         fuse_reply_err(request, ENOSYS)
         return
       }
+      let operations = Worker.serving.session.operations
       do throws(Errno) {
-        try Worker.serving.session.operations.open(NodeID(node))
+        try operations.admitOpening(NodeID(node), flags: file?.pointee.flags ?? O_RDONLY)
+        try operations.open(NodeID(node))
         file?.pointee.keep_cache = 1
+        if Worker.serving.session.iomapRevision == nil { file?.pointee.noflush = 1 }
         OperationTable.replyOpen(request, file)
       } catch {
         fuse_reply_err(request, error.rawValue)
@@ -83,6 +86,15 @@ extension OperationTable {
       // With one thread nobody is there to receive the writes that must come first; the kernel then treats all of the file as
       // data, which is always true enough.
       fuse_reply_err(request, ENOSYS)
+    }
+    table.bmap = { request, node, size, index in
+      // Without somebody to receive what the kernel has cached.
+      Answer.call(request) { (operations) throws(Errno) in
+        try operations.deviceBlock(
+          of: NodeID(node), at: index, size: UInt32(truncatingIfNeeded: size))
+      } reply: { block in
+        fuse_reply_bmap(request, block)
+      }
     }
     table.fallocate = { request, node, mode, offset, length, _ in
       Answer.call(request) { (operations) throws(Errno) in

@@ -103,8 +103,7 @@ import struct SystemPackage.Errno
         #expect(volume.remove("user.common", of: inodes[1]) == nil)
         #expect(volume.set("user.own", of: inodes[1], to: []) == nil)
         #expect(volume.remove("user.own", of: inodes[3]) == nil)
-        // Not made anew, as of yet.
-        #expect(volume.set("user.new", of: inodes[2], to: common) == .noSpace)
+        #expect(volume.set("user.new", of: inodes[2], to: common) == nil)
       }
       try image.check()
       try KernelMount.with(image, at: point) { _ throws in
@@ -116,6 +115,7 @@ import struct SystemPackage.Errno
           try KernelMount.attributes(of: paths[1]) == [
             "user.small": Array("small".utf8), "user.own": [],
           ])
+        #expect(try Syscall.xattr(paths[2], "user.new") == common)
         #expect(try Syscall.xattr(paths[3], "user.common") == common)
         #expect(try Syscall.xattr(paths[4], "user.own") == common)
       }

@@ -136,18 +136,36 @@ extension RealMounts {
       }
     }
 
-    /// Values in inodes of their own (ea_inode), which the kernel wrote.
-    @Test func hugeValuesAreRead() throws {
+    /// Values in inodes of their own (ea_inode), written by the kernel and by us.
+    @Test func hugeValues() throws {
       try Site.with(features: ["ea_inode"]) { site in
         let huge = SeededGenerator.bytes(40_000, seed: 7)
+        let largest = SeededGenerator.bytes(65_536, seed: 8)
         try site.kernel { root in
           try root.appending("file").write()
           try Syscall.setXattr(root.appending("file"), "user.huge", huge)
           try Syscall.setXattr(root.appending("file"), "user.small", [1])
         }
         try site.mount { root throws in
-          #expect(try Syscall.xattr(root.appending("file"), "user.huge") == huge)
-          #expect(try Syscall.xattrNames(root.appending("file")) == ["user.huge", "user.small"])
+          let file = root.appending("file")
+          #expect(try Syscall.xattr(file, "user.huge") == huge)
+          #expect(try Syscall.xattrNames(file) == ["user.huge", "user.small"])
+          let blocks = try Syscall.lstat(file).st_blocks
+          try Syscall.setXattr(file, "user.ours", largest)
+          #expect(try Syscall.lstat(file).st_blocks == blocks + 128)
+          try Syscall.link(file, root.appending("link"))
+          try root.appending("other").write()
+          try Syscall.setXattr(root.appending("other"), "user.ours", largest)
+          try Syscall.setXattr(root.appending("other"), "user.huge", [1])
+        }
+        try site.kernel { root throws in
+          #expect(try Syscall.xattr(root.appending("link"), "user.ours") == largest)
+          #expect(try Syscall.xattr(root.appending("other"), "user.ours") == largest)
+          try Syscall.unlink(root.appending("other"))
+        }
+        try site.mount { root throws in
+          #expect(try Syscall.xattr(root.appending("file"), "user.ours") == largest)
+          try Syscall.removeXattr(root.appending("file"), "user.huge")
         }
       }
     }

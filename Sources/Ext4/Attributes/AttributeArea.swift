@@ -104,13 +104,17 @@ struct AttributeArea {
       start: start + Int(entry.fields.pointee.e_value_offs), count: entry.valueSize)
   }
 
-  /// True when a value of `valueSize` bytes finds room, in place of the value that `name` may have.
-  func hasRoom(for name: AttributeName, valueSize: Int) -> Bool {
+  /// True when a value of `valueSize` bytes finds room, in place of the value that `name` may have. Values leave the first
+  /// `entryReserve` bytes to entries.
+  func hasRoom(for name: AttributeName, valueSize: Int, entryReserve: Int = 0) -> Bool {
     var needed = firstEntry + Self.byteCount(of: name, valueSize: valueSize)
+    var valueBytes = AttributeEntry.padded(valueSize)
+    let addsValue = valueBytes > 0
     for entry in entries where !entry.matches(name) {
       needed += entry.byteCount + entry.valueByteCount
+      valueBytes += entry.valueByteCount
     }
-    return needed <= size
+    return needed <= size && (!addsValue || size - valueBytes >= entryReserve)
   }
 
   /// What a single attribute takes, the zero word behind its entry included.

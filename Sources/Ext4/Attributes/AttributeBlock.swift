@@ -25,8 +25,12 @@ struct AttributeBlock {
   }
 
   /// True when a new block of `blockSize` bytes can hold the attribute.
-  static func hasRoom(for name: AttributeName, valueSize: Int, blockSize: Int) -> Bool {
-    headerSize + AttributeArea.byteCount(of: name, valueSize: valueSize) <= blockSize
+  static func hasRoom(
+    for name: AttributeName, valueSize: Int, blockSize: Int, entryReserve: Int
+  ) -> Bool {
+    let valueBytes = AttributeEntry.padded(valueSize)
+    return headerSize + AttributeArea.byteCount(of: name, valueSize: valueSize) <= blockSize
+      && (valueBytes == 0 || blockSize - valueBytes >= entryReserve)
   }
 
   var isShared: Bool { header.pointee.h_refcount > 1 }
@@ -61,10 +65,11 @@ extension Inode {
   }
 
   /// Makes `packed` the contents of the inode's attribute block, which is `old` now. A shared block is left
-  /// to the others. `changed` is the name whose entry in `old` is gone or replaced. ENOSPC. Does not store
-  /// the inode.
+  /// to the others. `changed` is the name whose entry in `old` is gone or replaced, and `value` what it has now. ENOSPC. Does not
+  /// store the inode.
   func replace(
-    _ old: AttributeBlock?, with packed: borrowing PackedAttributes, changed: AttributeName
+    _ old: AttributeBlock?, with packed: borrowing PackedAttributes, changed: AttributeName,
+    value: AttributeContent?
   ) throws(Ext4Error) {
     if packed.isEmpty {
       if let old { try release(old) }
@@ -76,6 +81,7 @@ extension Inode {
       setAttributeBlock(equal.buffer.block)
     } else if let old, !old.isShared {
       let dropped = try valueInodes(in: old.area) { $0.matches(changed) }
+      try value?.valueInode?.changeValueReferences(by: 1)
       try write(packed, to: old.buffer)
       try changeReferences(to: dropped, by: -1)
     } else {

@@ -23,8 +23,10 @@ extension Inode {
     keepsSetGroupID: (_ groupID: UInt32) -> Bool
   ) throws(Ext4Error) {
     try volume.requireWritable()
-    try volume.change { () throws(Ext4Error) in
+    try volume.change(credits: try credits(valueSize: value.count)) { () throws(Ext4Error) in
       try requireAttributesChangeable()
+      let sectors = sectorCount
+      defer { if sectorCount != sectors { hasNewBlocks.store(true, ordering: .releasing) } }
       let changed: Bool
       if strcmp(name, "system.posix_acl_access") == 0 {
         changed = try setAccessACL(value, clearSetGroupID: !keepsSetGroupID(groupID))
@@ -37,8 +39,10 @@ extension Inode {
 
   public func removeExtendedAttribute(_ name: UnsafePointer<CChar>) throws(Ext4Error) {
     try volume.requireWritable()
-    try volume.change { () throws(Ext4Error) in
+    try volume.change(credits: try credits(valueSize: 0)) { () throws(Ext4Error) in
       try requireAttributesChangeable()
+      let sectors = sectorCount
+      defer { if sectorCount != sectors { hasNewBlocks.store(true, ordering: .releasing) } }
       if try removeAttribute(named: name) { try noteAttributeChange() }
     }
   }
@@ -49,6 +53,12 @@ extension Inode {
     if toPrivileged { return names }
     let shown = names.split(separator: 0).filter { !$0.starts(with: "trusted.".utf8) }
     return shown.flatMap { $0 + [0] }
+  }
+
+  private func credits(valueSize: Int) throws(Ext4Error) -> Int {
+    try volume.metadata.withLock { () throws(Ext4Error) in
+      try attributeCredits(valueSize: valueSize)
+    }
   }
 
   private func noteAttributeChange() throws(Ext4Error) {

@@ -24,7 +24,7 @@ extension Inode {
     return acl.attributeForm
   }
 
-  /// Sets an attribute. ENOSPC when it does not fit, ERANGE when its name is too long. Returns false when it
+  /// Sets an attribute, whose value goes to an inode of its own if it fits nowhere else and the file system has `ea_inode`. ENOSPC when it does not fit, ERANGE when its name is too long. Returns false when it
   /// had this value already and nothing was changed.
   ///
   /// The mode means nothing for ACLs, which have functions of their own: `setAccessACL`, `setDefaultACL`.
@@ -149,18 +149,27 @@ extension Inode {
     if let block, let blockEntry, bodyEntry == nil, block.area.holds(value, in: blockEntry) {
       return false
     }
-    if let body, body.hasRoom(for: name, valueSize: value.count) {
-      // The block first: that can fail, and then nothing has changed.
-      if blockEntry != nil { try changeBlock(block, name, to: nil) }
-      try changeBody(body, name, to: value)
-    } else if block?.area.hasRoom(for: name, valueSize: value.count)
-      ?? AttributeBlock.hasRoom(for: name, valueSize: value.count, blockSize: volume.blockSize)
-    {
-      try changeBlock(block, name, to: value)
-      if let body, bodyEntry != nil { try changeBody(body, name, to: nil) }
-    } else {
-      throw .errno(.noSpace)
+    var isStored = false
+    for usesInode in volume.valuePlacements(ofSize: value.count) where !isStored {
+      let hasRoom = (
+        body: body?.hasRoom(for: name, valueSize: usesInode ? 0 : value.count) ?? false,
+        block: volume.hasRoom(in: block, for: name, valueSize: usesInode ? 0 : value.count)
+      )
+      guard hasRoom.body || hasRoom.block else { continue }
+      try withContent(value, inInode: usesInode) { content throws(Ext4Error) in
+        if let body, hasRoom.body {
+          // The block first: that can fail, and then nothing has changed.
+          if blockEntry != nil { try changeBlock(block, name, to: nil) }
+          try changeBody(body, name, to: content)
+        } else {
+          try changeBlock(block, name, to: content)
+          if let body, bodyEntry != nil { try changeBody(body, name, to: nil) }
+        }
+        if content.valueInode != nil { addBlocks(volume.blocks(forValueOf: value.count)) }
+      }
+      isStored = true
     }
+    guard isStored else { throw .errno(.noSpace) }
     try finishChange(droppedBlocks)
     return true
   }
@@ -174,7 +183,7 @@ extension Inode {
   }
 
   private func changeBlock(
-    _ block: AttributeBlock?, _ name: AttributeName, to value: UnsafeRawBufferPointer?
+    _ block: AttributeBlock?, _ name: AttributeName, to value: AttributeContent?
   ) throws(Ext4Error) {
     let packed: PackedAttributes
     if let block {
@@ -183,7 +192,7 @@ extension Inode {
       packed = try PackedAttributes(
         blockSize: volume.blockSize, holding: name, value: value, of: self)
     }
-    try replace(block, with: packed, changed: name)
+    try replace(block, with: packed, changed: name, value: value)
   }
 }
 
@@ -197,6 +206,17 @@ extension AttributeArea {
 }
 
 extension Volume {
+  /// Whether an attribute block, or a new one, has room for a value. Where values can have inodes, a part of the block is left to
+  /// entries (EXT4_XATTR_BLOCK_RESERVE).
+  fileprivate func hasRoom(
+    in block: AttributeBlock?, for name: AttributeName, valueSize: Int
+  ) -> Bool {
+    let reserve = features.incompatible.contains(.attributeInodes) ? min(blockSize / 8, 1024) : 0
+    return block?.area.hasRoom(for: name, valueSize: valueSize, entryReserve: reserve)
+      ?? AttributeBlock.hasRoom(
+        for: name, valueSize: valueSize, blockSize: blockSize, entryReserve: reserve)
+  }
+
   /// Whether the mount options let callers see attributes of this kind.
   func shows(_ namespace: AttributeNamespace) -> Bool {
     switch namespace {

@@ -33,10 +33,11 @@ extension Inode {
 
   /// Sets `name` to `value`, for which there must be room, or removes it. Does not store the inode.
   func changeBody(
-    _ area: AttributeArea, _ name: AttributeName, to value: UnsafeRawBufferPointer?
+    _ area: AttributeArea, _ name: AttributeName, to value: AttributeContent?
   ) throws(Ext4Error) {
     let dropped = try valueInodes(in: area) { $0.matches(name) }
     let packed = try PackedAttributes(area, setting: name, to: value, of: self)
+    try value?.valueInode?.changeValueReferences(by: 1)
     memcpy(area.start, packed.bytes, area.size)
     // Without attributes there is no magic number either, so that other bytes may follow the fields.
     area.header.storeBytes(of: packed.isEmpty ? 0 : AttributeBlock.magic, as: UInt32.self)

@@ -1,6 +1,16 @@
 import CExt2FS
 import Glibc
 
+/// What an attribute is set to: a value that stands beside its entry, or in an inode.
+enum AttributeContent {
+  case bytes(UnsafeRawBufferPointer)
+  case inode(Inode)
+
+  var valueInode: Inode? {
+    if case .inode(let inode) = self { inode } else { nil }
+  }
+}
+
 /// The new contents of an `AttributeArea`, built apart from it so that a change that fails leaves all as it
 /// was. Unused bytes are zero.
 struct PackedAttributes: ~Copyable {
@@ -25,8 +35,7 @@ struct PackedAttributes: ~Copyable {
   /// What `area` holds, with `name` set to `value`, or left out when `value` is nil. EUCLEAN when that does
   /// not fit although it should, because values on disk overlap.
   init(
-    _ area: AttributeArea, setting name: AttributeName, to value: UnsafeRawBufferPointer?,
-    of owner: Inode
+    _ area: AttributeArea, setting name: AttributeName, to value: AttributeContent?, of owner: Inode
   ) throws(Ext4Error) {
     self.init(size: area.size, firstEntry: area.firstEntry)
     var isPending = value != nil
@@ -43,7 +52,7 @@ struct PackedAttributes: ~Copyable {
 
   /// The contents of a new block with one attribute, or none.
   init(
-    blockSize: Int, holding name: AttributeName, value: UnsafeRawBufferPointer?, of owner: Inode
+    blockSize: Int, holding name: AttributeName, value: AttributeContent?, of owner: Inode
   ) throws(Ext4Error) {
     self.init(size: blockSize, firstEntry: AttributeBlock.headerSize)
     if let value { try append(name, value, of: owner) }
@@ -69,12 +78,20 @@ struct PackedAttributes: ~Copyable {
   }
 
   private mutating func append(
-    _ name: AttributeName, _ value: UnsafeRawBufferPointer, of owner: Inode
+    _ name: AttributeName, _ value: AttributeContent, of owner: Inode
   ) throws(Ext4Error) {
     let entry = try appendEntry(name.namespace.rawValue, name.suffix, owner)
-    let stored = try append(value, of: entry, owner)
-    if hashesValues {
-      entry.fields.pointee.e_hash = AttributeHash.of(name: entry.name, paddedValue: stored)
+    switch value {
+    case .bytes(let bytes):
+      let stored = try append(bytes, of: entry, owner)
+      if hashesValues {
+        entry.fields.pointee.e_hash = AttributeHash.of(name: entry.name, paddedValue: stored)
+      }
+    case .inode(let inode):
+      entry.fields.pointee.e_value_inum = inode.number.rawValue
+      entry.fields.pointee.e_value_size = UInt32(inode.size)
+      entry.fields.pointee.e_hash = AttributeHash.adding(
+        inode.valueHash, to: AttributeHash.of(name: entry.name))
     }
   }
 

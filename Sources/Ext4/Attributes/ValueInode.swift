@@ -1,7 +1,5 @@
 import CExt2FS
-import Glibc
 import Journal
-import SystemPackage
 
 // The ea_inode feature: a value too large for the places at the inode lies in an inode of its own. It has
 // no name; entries of any number of inodes refer to it and are counted in it. Its `i_ctime` and `i_version`
@@ -25,7 +23,7 @@ extension Inode {
   /// (ext4_xattr_inode_alloc_quota).
   func valueBlocks(of entry: AttributeEntry?) -> UInt64 {
     guard let entry, entry.valueInode != nil else { return 0 }
-    return UInt64((entry.valueSize + volume.blockSize - 1) / volume.blockSize)
+    return volume.blocks(forValueOf: entry.valueSize)
   }
 
   /// The inodes that hold values of those entries of `area`, an area of this inode, that are asked for; each
@@ -60,40 +58,41 @@ extension Inode {
       Result { () throws(Ext4Error) in try inode.readBlocks(into: bytes) }
     }
     try result.get()
-    let checksum = ext2fs_crc32c_le(volume.fs.pointee.csum_seed, value, count)
-    guard checksum == inode.withRaw({ ext2fs_get_ea_inode_hash($0) }),
+    let checksum = value.withUnsafeBytes { volume.valueChecksum($0) }
+    guard checksum == inode.valueHash,
       entry.fields.pointee.e_hash
         == AttributeHash.adding(checksum, to: AttributeHash.of(name: entry.name))
         || entry.fields.pointee.e_hash
           == AttributeHash.adding(checksum, to: AttributeHash.signed(name: entry.name))
     else { throw .corrupted(number, what: "an extended attribute's value has a wrong hash") }
+    volume.sharableValues.insert(inode)
     return value
   }
 
-  private func readBlocks(into bytes: UnsafeMutableRawBufferPointer) throws(Ext4Error) {
+  /// Reads the value that this inode holds, `bytes.count` bytes. They are metadata: a change that is not committed is in the
+  /// cache, and one that is not on the device yet in the log.
+  func readBlocks(into bytes: UnsafeMutableRawBufferPointer) throws(Ext4Error) {
     var logical: UInt32 = 0
     for start in stride(from: 0, to: bytes.count, by: volume.blockSize) {
       let end = min(start + volume.blockSize, bytes.count)
-      guard let block = try block(at: LogicalBlock(logical)), volume.contains(block) else {
+      guard let block = try block(at: LogicalBlock(logical)) else {
         throw .corrupted(number, what: "an extended attribute's value has a hole")
       }
-      do throws(Errno) {
-        try volume.device.read(
-          into: UnsafeMutableRawBufferPointer(rebasing: bytes[start..<end]),
-          at: block.rawValue * UInt64(volume.blockSize))
-      } catch {
-        throw .library(
-          code: Int(error.rawValue), doing: "reading an extended attribute's value", number)
-      }
+      let buffer = try volume.readBlock(block, of: number)
+      UnsafeMutableRawBufferPointer(rebasing: bytes[start..<end]).copyMemory(
+        from: UnsafeRawBufferPointer(start: buffer.data, count: end - start))
       logical += 1
     }
   }
 
-  private var valueReferences: UInt64 { withRaw { ext2fs_get_ea_inode_ref($0) } }
+  /// The checksum that is kept of the value.
+  var valueHash: UInt32 { withRaw { ext2fs_get_ea_inode_hash($0) } }
+
+  var valueReferences: UInt64 { withRaw { ext2fs_get_ea_inode_ref($0) } }
 
   /// Counts references to this inode, which holds a value, and frees it when none is left. EUCLEAN when
   /// that has happened before: more entries refer to it than are counted.
-  private func changeValueReferences(by difference: Int64) throws(Ext4Error) {
+  func changeValueReferences(by difference: Int64) throws(Ext4Error) {
     guard valueReferences > 0, linkCount > 0 else {
       throw .corrupted(number, what: "it holds an attribute's value and counts too few references")
     }
@@ -101,6 +100,7 @@ extension Inode {
     withRaw { ext2fs_set_ea_inode_ref($0, references) }
     if references == 0 {
       linkCount = 0
+      volume.sharableValues.remove(self)
       try volume.freeInode(self)
     } else {
       try store()

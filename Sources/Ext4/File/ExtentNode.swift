@@ -80,7 +80,7 @@ struct ExtentNode {
 extension ExtentNode {
   /// An extent in a leaf (struct ext4_extent), or a reference to a node below (struct ext4_extent_idx).
   struct Entry {
-    fileprivate let words: (UInt32, UInt32, UInt32)
+    fileprivate private(set) var words: (UInt32, UInt32, UInt32)
 
     fileprivate init(words: (UInt32, UInt32, UInt32)) { self.words = words }
 
@@ -103,7 +103,10 @@ extension ExtentNode {
     }
 
     /// The first block of the file that lies behind the entry.
-    var logical: UInt32 { words.0 }
+    var logical: UInt32 {
+      get { words.0 }
+      set { words.0 = newValue }
+    }
 
     var child: BlockNumber { BlockNumber(UInt64(words.2 & 0xFFFF) << 32 | UInt64(words.1)) }
 

@@ -206,6 +206,17 @@ struct ExtentTree: ~Copyable {
     return removed
   }
 
+  /// Makes an extent begin at `block` if one reaches across it. ENOSPC, with nothing changed.
+  func split(at block: UInt32) throws(Ext4Error) {
+    guard let whole = try extent(coveringOrBehind: LogicalBlock(block)), whole.logical < block
+    else { return }
+    try goto(whole.logical)
+    try requireRoom(for: 1)
+    try replace(with: whole.part(from: UInt64(whole.logical), to: UInt64(block)))
+    try insert(whole.part(from: UInt64(block), to: whole.end), after: true)
+    try fixParents()
+  }
+
   private func convert(
     from first: UInt32, to end: UInt64, partOf whole: Extent
   ) throws(Ext4Error) {

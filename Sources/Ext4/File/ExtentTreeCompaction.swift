@@ -67,7 +67,8 @@ extension Inode {
     return survey
   }
 
-  private func readNode(_ block: BlockNumber, depth: Int) throws(Ext4Error) -> BlockCache.Buffer {
+  /// The node in `block`, checked, which lies `depth` levels above the leaves.
+  func readNode(_ block: BlockNumber, depth: Int) throws(Ext4Error) -> BlockCache.Buffer {
     let buffer = try volume.readBlock(block, of: number)
     let node = ExtentNode(buffer.data, size: volume.blockSize)
     // The checksum stands where the header says, so the header comes first.
@@ -128,7 +129,7 @@ extension Inode {
     try store()
   }
 
-  private var damagedTree: Ext4Error { .corrupted(number, what: "the extent tree is damaged") }
+  var damagedTree: Ext4Error { .corrupted(number, what: "the extent tree is damaged") }
 }
 
 /// What there is of an extent tree, from the root down to the level that was reached.

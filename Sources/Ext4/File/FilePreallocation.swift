@@ -11,6 +11,10 @@ extension Inode {
     case punchHole
     /// Make it read as zeros and keep blocks for it.
     case zeroRange(keepSize: Bool)
+    /// Take it out of the file, so that what is behind it follows what is before.
+    case collapse
+    /// Move what is there, and what is behind, by its length, leaving a hole.
+    case insert
   }
 
   /// Carries out `operation` on `length` bytes from `offset` on. EOPNOTSUPP where the file's kind of block map cannot
@@ -22,6 +26,7 @@ extension Inode {
     guard length > 0 else { throw .errno(.invalidArgument) }
     guard !overflow, end <= volume.maximumFileSize(of: self) else { throw .errno(.fileTooLarge) }
     try volume.requireWritable()
+    try volume.metadata.withLock { () throws(Ext4Error) in try requireRangeChangeable(operation) }
     try dropPrivileges(options)
     try io.withWriteLock { () throws(Ext4Error) in
       if hasInlineData.load(ordering: .relaxed) {
@@ -34,6 +39,10 @@ extension Inode {
         try punchHole(from: offset, to: end)
       case .zeroRange(let keepSize):
         try zeroRange(from: offset, to: end, keepSize: keepSize)
+      case .collapse:
+        try collapse(from: offset, to: end)
+      case .insert:
+        try insertHole(from: offset, to: end)
       }
     }
   }
@@ -175,7 +184,8 @@ extension Inode {
     return taken[taken.count - 1].end
   }
 
-  private func finishChange(end: UInt64) throws(Ext4Error) {
+  /// The file has changed, and reaches to `end` at least. The inode is stored.
+  func finishChange(end: UInt64) throws(Ext4Error) {
     if end > size { size = end }
     volume.noteLargeFile(self)
     if !isMovedByKernel.load(ordering: .relaxed) {

@@ -26,6 +26,7 @@ extension Inode {
     let (end, overflow) = offset.addingReportingOverflow(UInt64(buffer.count))
     guard !overflow, end <= volume.maximumFileSize(of: self) else { throw .errno(.fileTooLarge) }
     try volume.requireWritable()
+    try requireWritable(options)
     try requireOwnData()
     noteServerData()
     if !options.contains(.writeback) { noteWriteTime() }

@@ -12,7 +12,7 @@ extension InodeFlags {
 }
 
 extension Inode {
-  /// Replaces the changeable flags, keeping the others, and the project. EOPNOTSUPP where one of the others would change, a flag
+  /// Replaces the changeable flags, keeping the others, and the project. EPERM for an immutable file that stays immutable, EOPNOTSUPP where one of the others would change, a flag
   /// does not befit the file's type, or the file system knows no projects.
   public func setFlags(_ new: InodeFlags, projectID: UInt32?) throws(Ext4Error) {
     try volume.requireWritable()
@@ -25,6 +25,12 @@ extension Inode {
       guard isDirectory || changeable.isSubset(of: .regularFileMask) else {
         throw .errno(.notSupported)
       }
+      // What is immutable, and stays so, keeps all of it (ext4_ioctl_check_immutable).
+      if flags.contains(.immutable), changeable.contains(.immutable) {
+        guard changeable == flags.intersection(.changeable),
+          projectID ?? self.projectID == self.projectID
+        else { throw .errno(.notPermitted) }
+      }
       if let projectID, projectID != self.projectID {
         guard volume.features.readOnlyCompatible.contains(.project), hasProjectID else {
           throw .errno(.notSupported)
@@ -36,9 +42,4 @@ extension Inode {
       try store()
     }
   }
-
-  /// 0 where the inode has no room for it. Metadata lock held.
-  var projectID: UInt32 { hasProjectID ? raw.pointee.i_projid : 0 }
-
-  private var hasProjectID: Bool { hasRoom(for: \.i_projid) }
 }

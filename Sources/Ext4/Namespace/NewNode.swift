@@ -56,7 +56,7 @@ extension Volume {
     _ node: NewNode, named name: FileName, in directory: Inode
   ) throws(Ext4Error) -> Inode {
     try requireWritable()
-    return try change { () throws(Ext4Error) in
+    return try change(credits: creationCredits) { () throws(Ext4Error) in
       try requireNewName(name, in: directory)
       if node.fileType == .directory { try requireRoomForSubdirectory(in: directory) }
       let inode = try makeInode(for: node, in: directory)
@@ -73,15 +73,24 @@ extension Volume {
     }
   }
 
+  /// ACLs that are inherited may take an inode of their own.
+  private var creationCredits: Int {
+    guard features.incompatible.contains(.attributeInodes) else { return Credits.ordinary }
+    return Credits.ordinary + Int(blocks(forValueOf: Inode.maximumNewValueSize))
+  }
+
   /// Makes an inode that no directory names yet; frees it again when something fails. Metadata lock held.
   func makeInode(for node: NewNode, in directory: Inode) throws(Ext4Error) -> Inode {
     // A directory with the set-group-id bit hands its group down, and to directories the bit as well.
     let inheritsGroup = directory.mode & 0o2000 != 0
     var permissions = node.permissions
-    if inheritsGroup, node.fileType == .directory { permissions |= 0o2000 }
+    let takesGroup = inheritsGroup || takesGroupsFromDirectories
+    if inheritsGroup, !takesGroupsFromDirectories, node.fileType == .directory {
+      permissions |= 0o2000
+    }
     let inode = try allocateInode(
       in: directory, mode: node.fileType.modeBits | permissions, userID: node.userID,
-      groupID: inheritsGroup ? directory.groupID : node.groupID)
+      groupID: takesGroup ? directory.groupID : node.groupID)
     do throws(Ext4Error) {
       inode.linkCount = node.fileType == .directory ? 2 : 1
       try fill(inode, with: node.content, parent: directory)
@@ -94,6 +103,12 @@ extension Volume {
       throw error
     }
     return inode
+  }
+
+  /// `grpid`, by option or by the superblock (EXT4_DEFM_BSDGROUPS). Set-group-ID bits are not handed down then (fs/ext4/ialloc.c).
+  private var takesGroupsFromDirectories: Bool {
+    options.groupsFromDirectory
+      ?? (superblock.pointee.s_default_mount_opts & UInt32(EXT2_DEFM_BSDGROUPS) != 0)
   }
 
   private func fill(

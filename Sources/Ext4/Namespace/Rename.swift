@@ -41,11 +41,14 @@ extension Volume {
         guard let entry else { throw .errno(.noSuchFileOrDirectory) }
         let other = try inode(entry.inode, namedIn: newDirectory)
         try newDirectory.requireRemovable(other)
+        try newDirectory.requireSameProject(as: moved)
+        try oldDirectory.requireSameProject(as: other)
         try exchange(moved, at: old, with: other, at: new)
         return nil
       }
       guard let entry else {
         try newDirectory.requireInsertable()
+        try newDirectory.requireSameProject(as: moved)
         try move(moved, from: old, to: new, flags: flags, userID, groupID)
         return nil
       }
@@ -55,6 +58,7 @@ extension Volume {
       if replaced === moved { return nil }
       try newDirectory.requireRemovable(replaced)
       try requireReplaceable(replaced, by: moved)
+      try newDirectory.requireSameProject(as: moved)
       try move(
         moved, from: old, to: new, replacing: replaced, flags: flags, userID, groupID)
       return replaced

@@ -2,6 +2,7 @@ import Ext4
 import FuseSession
 import Glibc
 import Logging
+import Synchronization
 import SystemPackage
 
 /// The requests of the kernel, carried out on a volume.
@@ -9,13 +10,21 @@ import SystemPackage
 /// Node ids are inode numbers, so that no table translates them; only the root's differ.
 final class Ext4Operations: FileSystemOperations {
   let volume: Volume
-  private let presentation: Presentation
+  let presentation: Presentation
   private let atime: Ext4.AccessTimePolicy
+  private let directoryAtime: Ext4.AccessTimePolicy
   private let synchronousDirectories: Bool
   private let synchronous: Bool
-  private let guardian: Guardian
+  let guardian: Guardian
   /// Set where the kernel may move data by itself.
-  private let iomap: IomapServer?
+  let iomap: IomapServer?
+  let privilege: Privilege
+  let log = Logger(label: "fuse4fs.requests")
+  /// Where the mount is, and whether there is only one thread to serve it.
+  let mountpoint: String
+  let isSingleThreaded: Bool
+  /// Somebody has asked that nothing be written any more.
+  let shutdownHasBegun = Atomic<Bool>(false)
   private let atEnd: @Sendable () -> Void
 
   /// `atEnd`: the mount has ended, and whoever ended it waits.
@@ -26,6 +35,9 @@ final class Ext4Operations: FileSystemOperations {
     self.volume = volume
     self.guardian = guardian
     self.iomap = iomap
+    privilege = Privilege(isForEverybody: options.fakeroot)
+    mountpoint = options.mountpoint
+    isSingleThreaded = options.singleThread
     self.atEnd = atEnd
     presentation = Presentation(
       userID: options.uid, groupID: options.gid, iomap: iomap)
@@ -35,25 +47,43 @@ final class Ext4Operations: FileSystemOperations {
       case .relatime: .relatime
       case .strictatime: .strictatime
       }
+    directoryAtime = options.directoryAtime ? atime : .noatime
     synchronous = options.synchronous
     synchronousDirectories = options.dirsync || options.synchronous
   }
 
   @inline(__always)
-  private func attempt<T>(_ body: () throws(Ext4Error) -> T) throws(Errno) -> T {
+  func attempt<T>(_ body: () throws(Ext4Error) -> T) throws(Errno) -> T {
     try guardian.attempt(body)
   }
 
+  /// The same for what only looks at metadata.
+  @inline(__always)
+  private func look<T>(_ body: () throws(Ext4Error) -> T) throws(Errno) -> T {
+    try guardian.attemptToLook(body)
+  }
+
   /// The same for what changes directories: with `dirsync`, it is on disk before it is answered.
-  private func change<T>(_ body: () throws(Ext4Error) -> T) throws(Errno) -> T {
+  private func change<T>(
+    _ directories: NodeID..., body: () throws(Ext4Error) -> T
+  ) throws(Errno) -> T {
     try attempt { () throws(Ext4Error) in
       let result = try body()
-      if synchronousDirectories { try volume.synchronize() }
+      var isSynchronous = synchronousDirectories
+      for directory in directories where !isSynchronous {
+        isSynchronous = try inode(directory).hasSynchronousEntries
+      }
+      if isSynchronous { try volume.synchronize() }
       return result
     }
   }
 
-  private func inode(_ node: NodeID) throws(Ext4Error) -> Inode {
+  /// After a change of `inode`: with `sync`, or the flag of that name, it is on disk before it is answered.
+  private func settle(_ inode: Inode) throws(Ext4Error) {
+    if synchronous || inode.isSynchronous { try volume.synchronize() }
+  }
+
+  func inode(_ node: NodeID) throws(Ext4Error) -> Inode {
     try volume.node(InodeNumber(node: node))
   }
 
@@ -72,7 +102,7 @@ final class Ext4Operations: FileSystemOperations {
   // MARK: Names
 
   func lookup(_ name: UnsafeRawBufferPointer, in parent: NodeID) throws(Errno) -> Entry {
-    try attempt { () throws(Ext4Error) in
+    try look { () throws(Ext4Error) in
       entry(try volume.lookup(try FileName(name), in: try inode(parent)))
     }
   }
@@ -108,6 +138,18 @@ final class Ext4Operations: FileSystemOperations {
     return try make(content, name, in: parent, mode: mode, for: caller)
   }
 
+  func makeTemporaryFile(
+    in parent: NodeID, mode: UInt32, for caller: Caller
+  ) throws(Errno) -> Entry {
+    let made = try change { () throws(Ext4Error) in
+      let directory = try inode(parent)
+      let node = newNode(.regularFile, in: directory, mode: mode, for: caller)
+      return entry(try volume.createTemporary(node, in: directory))
+    }
+    try open(made.node)
+    return made
+  }
+
   func makeDirectory(
     _ name: UnsafeRawBufferPointer, in parent: NodeID, mode: UInt32, for caller: Caller
   ) throws(Errno) -> Entry {
@@ -125,24 +167,31 @@ final class Ext4Operations: FileSystemOperations {
     _ content: NewNode.Content, _ name: UnsafeRawBufferPointer, in parent: NodeID, mode: UInt32,
     for caller: Caller
   ) throws(Errno) -> Entry {
-    try change { () throws(Ext4Error) in
+    try change(parent) { () throws(Ext4Error) in
       let directory = try inode(parent)
-      var node = NewNode(
-        content, permissions: UInt16(truncatingIfNeeded: mode), umask: caller.umask,
-        userID: caller.userID, groupID: caller.groupID)
-      node.isComplete = directory.isManagedByKernel
+      let node = newNode(content, in: directory, mode: mode, for: caller)
       return entry(try volume.create(node, named: try FileName(name), in: directory))
     }
   }
 
+  private func newNode(
+    _ content: NewNode.Content, in directory: Inode, mode: UInt32, for caller: Caller
+  ) -> NewNode {
+    var node = NewNode(
+      content, permissions: UInt16(truncatingIfNeeded: mode), umask: caller.umask,
+      userID: caller.userID, groupID: caller.groupID)
+    node.isComplete = directory.isManagedByKernel
+    return node
+  }
+
   func readLink(_ node: NodeID) throws(Errno) -> [UInt8] {
-    try attempt { () throws(Ext4Error) in try inode(node).linkTarget() }
+    try look { () throws(Ext4Error) in try inode(node).linkTarget() }
   }
 
   func link(_ node: NodeID, as name: UnsafeRawBufferPointer, in parent: NodeID) throws(Errno)
     -> Entry
   {
-    try change { () throws(Ext4Error) in
+    try change(parent) { () throws(Ext4Error) in
       let inode = try inode(node)
       try volume.link(inode, as: try FileName(name), in: try self.inode(parent))
       return entry(inode)
@@ -150,13 +199,13 @@ final class Ext4Operations: FileSystemOperations {
   }
 
   func unlink(_ name: UnsafeRawBufferPointer, in parent: NodeID) throws(Errno) {
-    try change { () throws(Ext4Error) in
+    try change(parent) { () throws(Ext4Error) in
       try volume.unlink(try FileName(name), in: try inode(parent))
     }
   }
 
   func removeDirectory(_ name: UnsafeRawBufferPointer, in parent: NodeID) throws(Errno) {
-    try change { () throws(Ext4Error) in
+    try change(parent) { () throws(Ext4Error) in
       try volume.removeDirectory(try FileName(name), in: try inode(parent))
     }
   }
@@ -165,7 +214,7 @@ final class Ext4Operations: FileSystemOperations {
     _ name: UnsafeRawBufferPointer, in parent: NodeID, to newName: UnsafeRawBufferPointer,
     in newParent: NodeID, flags: UInt32, for caller: Caller
   ) throws(Errno) {
-    try change { () throws(Ext4Error) in
+    try change(parent, newParent) { () throws(Ext4Error) in
       try volume.rename(
         try FileName(name), in: try inode(parent), to: try FileName(newName),
         in: try inode(newParent), flags: Volume.RenameFlags(rawValue: flags),
@@ -177,10 +226,10 @@ final class Ext4Operations: FileSystemOperations {
     _ node: NodeID, from offset: UInt64, into buffer: inout DirectoryBuffer
   ) throws(Errno) {
     do throws(Errno) {
-      try attempt { () throws(Ext4Error) in
+      try look { () throws(Ext4Error) in
         let directory = try inode(node)
         try list(directory, from: offset, into: &buffer)
-        if offset == 0 { try directory.noteAccess(atime) }
+        if offset == 0 { try directory.noteAccess(directoryAtime) }
       }
     } catch {
       // What has been found before goes out, since the kernel holds references to it; the error comes with the next call.
@@ -216,7 +265,8 @@ final class Ext4Operations: FileSystemOperations {
   // MARK: Attributes
 
   func attributes(of node: NodeID, beforeWrite: Bool) throws(Errno) -> Attributes {
-    try attempt { () throws(Ext4Error) in
+    if beforeWrite, volume.hasShutDown { throw .ioError }
+    return try look { () throws(Ext4Error) in
       let inode = try inode(node)
       if beforeWrite, !inode.isManagedByKernel { try inode.admitWriter() }
       var attributes = attributes(inode)
@@ -234,7 +284,7 @@ final class Ext4Operations: FileSystemOperations {
       var change = AttributeChange(presentation.stripped(request))
       if change.clearSetID { change.callerIsInGroup = keepsSetGroupID(caller, inode) }
       try inode.apply(change)
-      if synchronous { try volume.synchronize() }
+      try settle(inode)
       return attributes(inode)
     }
   }
@@ -249,7 +299,7 @@ final class Ext4Operations: FileSystemOperations {
   }
 
   func extendedAttribute(_ name: UnsafePointer<CChar>, of node: NodeID) throws(Errno) -> [UInt8] {
-    try attempt { () throws(Ext4Error) in try inode(node).extendedAttribute(name) }
+    try look { () throws(Ext4Error) in try inode(node).extendedAttribute(name) }
   }
 
   func setExtendedAttribute(
@@ -258,32 +308,27 @@ final class Ext4Operations: FileSystemOperations {
   ) throws(Errno) {
     guard let mode = Inode.AttributeMode(flags: flags) else { throw .invalidArgument }
     try attempt { () throws(Ext4Error) in
-      try inode(node).setExtendedAttribute(name, to: value, mode) { groupID in
+      let inode = try inode(node)
+      try inode.setExtendedAttribute(name, to: value, mode) { groupID in
         caller.userID == 0 || caller.isMember(of: groupID)
       }
-      if synchronous { try volume.synchronize() }
+      if inode.mustTellOfBlocks() { Session.invalidateAttributes(of: node) }
+      try settle(inode)
     }
   }
 
   func extendedAttributeNames(of node: NodeID, for caller: Caller) throws(Errno) -> [UInt8] {
-    try attempt { () throws(Ext4Error) in
+    try look { () throws(Ext4Error) in
       try inode(node).extendedAttributeNames(toPrivileged: caller.userID == 0)
     }
   }
 
   func removeExtendedAttribute(_ name: UnsafePointer<CChar>, of node: NodeID) throws(Errno) {
     try attempt { () throws(Ext4Error) in
-      try inode(node).removeExtendedAttribute(name)
-      if synchronous { try volume.synchronize() }
-    }
-  }
-
-  func control(
-    _ node: NodeID, command: UInt32, input: UnsafeRawBufferPointer, outputCapacity: Int
-  ) throws(Errno) -> [UInt8] {
-    try attempt { () throws(Ext4Error) in
-      try FlagControl(command: command, input: input, outputCapacity: outputCapacity)
-        .carryOut(on: try inode(node))
+      let inode = try inode(node)
+      try inode.removeExtendedAttribute(name)
+      if inode.mustTellOfBlocks() { Session.invalidateAttributes(of: node) }
+      try settle(inode)
     }
   }
 
@@ -321,7 +366,7 @@ final class Ext4Operations: FileSystemOperations {
         throw error
       }
       if inode.mustTellOfBlocks() { Session.invalidateAttributes(of: node) }
-      if synchronous { try volume.synchronize() }
+      try settle(inode)
       return count
     }
   }
@@ -361,6 +406,13 @@ final class Ext4Operations: FileSystemOperations {
     iomap?.noteSynchronization(inode)
   }
 
+  func admitOpening(_ node: NodeID, flags: CInt) throws(Errno) {
+    try attempt { () throws(Ext4Error) in
+      try inode(node).requireOpenable(
+        forWriting: flags & O_ACCMODE != O_RDONLY, appending: flags & O_APPEND != 0)
+    }
+  }
+
   func open(_ node: NodeID) throws(Errno) {
     guard let iomap else { return }
     iomap.noteOpen(try attempt { () throws(Ext4Error) in try inode(node) })
@@ -384,6 +436,17 @@ final class Ext4Operations: FileSystemOperations {
     }
   }
 
+  func deviceBlock(of node: NodeID, at index: UInt64, size: UInt32) throws(Errno) -> UInt64 {
+    let (position, overflow) = index.multipliedReportingOverflow(by: UInt64(size))
+    guard size > 0, !overflow else { return 0 }
+    return try look { () throws(Ext4Error) in
+      // The kernel may count in larger blocks than the file system has, and from 6.17 on does.
+      let position = try inode(node).devicePosition(at: position, count: UInt64(size))
+      guard let position, position % UInt64(size) == 0 else { return 0 }
+      return position / UInt64(size)
+    }
+  }
+
   func allocate(
     _ node: NodeID, at offset: UInt64, length: UInt64, mode: CInt, for caller: Caller
   ) throws(Errno) {
@@ -393,7 +456,7 @@ final class Ext4Operations: FileSystemOperations {
       let options = dataChangeOptions(for: caller, inode)
       defer { forgetMode(of: node, after: options) }
       try inode.change(operation, at: offset, length: length, options: options)
-      if synchronous { try volume.synchronize() }
+      try settle(inode)
     }
   }
 
@@ -409,7 +472,7 @@ final class Ext4Operations: FileSystemOperations {
       let count = try volume.copyRange(
         from: try inode(source), at: sourceOffset, to: targetInode, at: targetOffset,
         length: length, options: options)
-      if synchronous { try volume.synchronize() }
+      try settle(targetInode)
       return count
     }
   }

@@ -40,7 +40,9 @@ struct Presentation: Sendable {
 
   func entry(_ status: FileStatus) -> Entry {
     Entry(
-      node: status.inode.nodeID, generation: UInt64(status.generation),
+      node: status.inode.nodeID,
+      // The kernel demands it of its root (fs/fuse/dir.c, `fuse_lookup_name`).
+      generation: status.inode == .root ? 0 : UInt64(status.knownGeneration),
       attributes: attributes(status))
   }
 
@@ -98,6 +100,7 @@ extension AttributeChange {
     accessTime = request.accessTime.map { Timestamp($0) }
     modificationTime = request.modificationTime.map { Timestamp($0) }
     changeTime = request.changeTime.map { Timestamp($0) }
+    if case .now = request.accessTime { accessIsNow = true }
     clearSetID = request.clearsSetID
   }
 }

@@ -31,6 +31,8 @@ extension Inode.RangeOperation {
     case 0, 1: self = .allocate(keepSize: keepSize)
     case 3: self = .punchHole
     case 0x10, 0x11: self = .zeroRange(keepSize: keepSize)
+    case 0x08: self = .collapse
+    case 0x20: self = .insert
     default: return nil
     }
   }

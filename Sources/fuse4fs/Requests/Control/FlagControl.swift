@@ -1,4 +1,5 @@
 import Ext4
+import FuseSession
 import SystemPackage
 
 /// The ioctls behind lsattr(1) and chattr(1) (include/uapi/linux/fs.h). Before it sets flags in either form, the kernel asks for
@@ -43,6 +44,12 @@ struct FlagControl {
 
   /// Returns what the caller reads. Plain flags are an `int`, whatever the command's number says of its size.
   func carryOut(on inode: Inode) throws(Ext4Error) -> [UInt8] {
+    // Whether the kernel must ask before each write depends on the flags (`Inode.admitsWritersOnRequest`).
+    defer {
+      if command == .setFlags || command == .setExtended {
+        Session.invalidateAttributes(of: inode.number.nodeID)
+      }
+    }
     let status = inode.status()
     switch command {
     case .getFlags:
@@ -74,8 +81,4 @@ struct FlagControl {
       return []
     }
   }
-}
-
-extension Errno {
-  fileprivate static let inappropriateIOCTL = Errno(rawValue: 25)
 }

@@ -1,0 +1,12 @@
+// The flags that have changes on disk before they are answered (chattr(1), S and D).
+extension Inode {
+  /// Changes of the inode and of its data. No lock is held: who sets the flag meanwhile has not been answered yet.
+  public var isSynchronous: Bool {
+    raw.pointee.i_flags & InodeFlags.synchronous.rawValue != 0
+  }
+
+  /// Changes of the directory's entries.
+  public var hasSynchronousEntries: Bool {
+    volume.metadata.withLock { !flags.isDisjoint(with: [.synchronous, .synchronousDirectory]) }
+  }
+}
