@@ -24,6 +24,7 @@ run_test() {
   from=$(date +%s)
   # The process that has number 1 in there takes all others with it when it ends.
   setsid unshare --mount --propagation private --pid --fork --kill-child --mount-proc \
+    "$self/without-other-mounts" "$work" "$tree" -- \
     "$python" "$work/init.py" "$work" "$tree" "$label-server" "$limit" "$name" </dev/null >"$work/log/init" 2>&1 &
   running=$!
   # Until after its own limit, in which it ends what hangs.
