@@ -123,9 +123,6 @@ private struct Command: ParsableCommand {
     for list in optionLists {
       try MountOptionList.apply(list, to: &options)
     }
-    if options.noRecovery && !options.readOnly {
-      throw .usage("mount option 'norecovery' is for read-only mounts: use -o ro,norecovery")
-    }
     if options.offset != nil && options.partition != nil {
       throw .usage("mount options 'offset' and 'partition' exclude each other")
     }

@@ -64,7 +64,7 @@ enum MountOptionTable {
         effect: .assign(
           "continue|remount-ro|panic", \.errors, { ErrorsBehavior(rawValue: $0) })),
       .init(
-        "norecovery", "noload", summary: "leave a journal that needs recovery alone (needs ro)",
+        "norecovery", "noload", summary: "do not use the journal, nor replay it (then only ro)",
         effect: .set(\.noRecovery, true)),
       .init(
         "commit", summary: "seconds between commits of changes (5)",
