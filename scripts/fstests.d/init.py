@@ -137,6 +137,8 @@ def run_check():
         "TMPDIR": f"/mnt/{os.path.basename(work)}/tmp",
         "HOST_OPTIONS": "/mnt/work/local.config",
         "DIFF_LENGTH": "30",
+        # No cache of what was on the loop devices before.
+        "BLKID_FILE": "/dev/null",
         # Newer trees know that processes may have a namespace of their own.
         "FSTESTS_ISOL": "privatens",
     }
