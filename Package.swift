@@ -16,6 +16,9 @@ let package = Package(
   products: [
     .executable(name: "fuse4fs", targets: ["fuse4fs"]),
     .library(name: "IomapCache", targets: ["IomapCache"]),
+    // For Benchmarks, which is a package of its own.
+    .library(name: "Ext4", targets: ["Ext4"]),
+    .library(name: "Journal", targets: ["Journal"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -91,5 +94,8 @@ let package = Package(
     .executableTarget(
       name: "fsdiff", dependencies: ["CLinux", "TestSupport", argumentParser, system],
       path: "Tests/Tools/fsdiff", swiftSettings: strict),
+    .executableTarget(
+      name: "bench-driver", dependencies: [argumentParser, system],
+      path: "Tests/Tools/bench-driver", swiftSettings: strict),
   ]
 )

@@ -6,6 +6,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <linux/fs.h>
 
 #if defined(__x86_64__)
 __attribute__((target("sse4.2"))) static inline uint32_t
@@ -32,3 +38,16 @@ static inline uint32_t cext2fs_crc32c(uint32_t crc, const uint8_t *bytes, size_t
 
 // Plain files and devices, nothing in between: for those who read an image from outside.
 static inline io_manager cext2fs_unix_io_manager(void) { return unix_io_manager; }
+
+// pread(2) of what is in the page cache, and of nothing else: what cannot be had without waiting is missing, or EAGAIN. The C library
+// declares preadv2 for GNU sources only.
+static inline ssize_t cext2fs_read_cached(int fd, void *buffer, size_t count, int64_t offset) {
+  struct iovec part = {buffer, count};
+  return syscall(SYS_preadv2, fd, &part, 1, (long)offset, 0L, RWF_NOWAIT);
+}
+
+/// Makes a hole in a file, whose size stays (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE). Declared only for programs that define
+/// _GNU_SOURCE, which Swift's own module of the C library does not.
+static inline int cext2fs_punch_hole(int fd, int64_t offset, int64_t count) {
+  return (int)syscall(SYS_fallocate, fd, 3, offset, count);
+}

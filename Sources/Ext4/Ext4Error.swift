@@ -55,6 +55,8 @@ public enum Ext4Error: Error, Sendable {
 extension Errno {
   /// EUCLEAN, which Linux file systems return for a corrupted structure (EFSCORRUPTED).
   public static let corrupted = Errno(rawValue: 117)
+  /// ENOTTY.
+  public static let inappropriateIOCTL = Errno(rawValue: 25)
 }
 
 /// Throws unless `code`, returned by libext2fs, is 0.

@@ -1,5 +1,6 @@
 import CFuse3
 import Glibc
+import IomapCache
 import SystemPackage
 
 /// From what an operation returns or throws to what libfuse sends.
@@ -46,15 +47,20 @@ enum Answer {
     let revision = Worker.serving.session.iomapRevision
     let handles = Worker.serving.session.handles
     handles.open()
-    let code = encoded(request, Entry.replySize + openReplySize) { bytes in
-      entry.encodeReply(into: bytes, revision: revision)
-      bytes.storeBytes(of: 0, toByteOffset: Entry.replySize, as: UInt64.self)
-      bytes.storeBytes(of: keepsCache, toByteOffset: Entry.replySize + 8, as: UInt64.self)
-    }
+    let code = encoded(request, createdSize) { encodeCreated(entry, into: $0, revision: revision) }
     if code == -ENOENT { handles.close() }
   }
 
-  private static let openReplySize = 16
+  static let createdSize = Entry.replySize + 16
+
+  static func encodeCreated(
+    _ entry: Entry, into bytes: UnsafeMutableRawBufferPointer, revision: IomapRevision?
+  ) {
+    entry.encodeReply(into: bytes, revision: revision)
+    bytes.storeBytes(of: 0, toByteOffset: Entry.replySize, as: UInt64.self)
+    bytes.storeBytes(of: keepsCache, toByteOffset: Entry.replySize + 8, as: UInt64.self)
+  }
+
   /// FOPEN_KEEP_CACHE.
   private static let keepsCache: UInt64 = 1 << 1
 

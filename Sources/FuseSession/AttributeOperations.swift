@@ -44,12 +44,15 @@ extension OperationTable {
         try operations.removeExtendedAttribute(name!, of: NodeID(node))
       }
     }
-    table.ioctl = { request, node, command, _, _, _, input, inputSize, outputSize in
+    table.ioctl = { request, node, command, argument, _, _, input, inputSize, outputSize in
       Answer.call(request) { (operations) throws(Errno) in
         try operations.control(
-          NodeID(node), command: command,
-          input: UnsafeRawBufferPointer(start: input, count: inputSize),
-          outputCapacity: outputSize)
+          NodeID(node),
+          ControlRequest(
+            command: UInt32(truncatingIfNeeded: command),
+            argument: UInt64(UInt(bitPattern: argument)),
+            input: UnsafeRawBufferPointer(start: input, count: inputSize),
+            outputCapacity: outputSize, caller: Caller(of: request)))
       } reply: { output in
         _ = output.withUnsafeBytes { fuse_reply_ioctl(request, 0, $0.baseAddress, $0.count) }
       }

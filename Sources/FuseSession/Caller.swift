@@ -1,23 +1,38 @@
 import CFuse3
+import Glibc
 
 /// Who makes a request. Meaningless in writes that the kernel makes from its cache.
 public struct Caller {
   public let userID: UInt32
   public let groupID: UInt32
   public let umask: UInt16
+  /// The thread, as this process sees it; 0 where it does not.
+  public let thread: Int32
   private let request: fuse_req_t?
 
   init(of request: fuse_req_t?) {
     let context = fuse_req_ctx(request).pointee
-    userID = context.uid
-    groupID = context.gid
+    (userID, groupID) = CallerIdentity.of(
+      context.pid, userID: context.uid, groupID: context.gid)
     umask = UInt16(truncatingIfNeeded: context.umask)
+    thread = context.pid
     self.request = request
   }
 
-  /// Whether the caller is in the group, by its supplementary groups as well. Reads /proc; false where that tells nothing.
+  /// Of a request that libfuse does not see.
+  init(of header: RequestHeader, umask: UInt32) {
+    (userID, groupID) = CallerIdentity.of(
+      header.thread, userID: header.userID, groupID: header.groupID)
+    self.umask = UInt16(truncatingIfNeeded: umask)
+    thread = header.thread
+    request = nil
+  }
+
+  /// Whether the caller is in the group, by its supplementary groups as well, if libfuse sees the request. Reads /proc; false where
+  /// that tells nothing.
   public func isMember(of group: UInt32) -> Bool {
     if group == groupID { return true }
+    guard let request else { return false }
     let capacity = 128
     return withUnsafeTemporaryAllocation(of: gid_t.self, capacity: capacity) { groups in
       groups.initialize(repeating: 0)

@@ -87,6 +87,15 @@ extension OperationTable {
       // data, which is always true enough.
       fuse_reply_err(request, ENOSYS)
     }
+    table.bmap = { request, node, size, index in
+      // Without somebody to receive what the kernel has cached.
+      Answer.call(request) { (operations) throws(Errno) in
+        try operations.deviceBlock(
+          of: NodeID(node), at: index, size: UInt32(truncatingIfNeeded: size))
+      } reply: { block in
+        fuse_reply_bmap(request, block)
+      }
+    }
     table.fallocate = { request, node, mode, offset, length, _ in
       Answer.call(request) { (operations) throws(Errno) in
         try operations.allocate(

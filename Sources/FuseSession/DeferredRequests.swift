@@ -3,21 +3,25 @@ import Glibc
 import Synchronization
 import SystemPackage
 
-/// Requests that must wait for the kernel's own cache: SEEK_DATA and SEEK_HOLE.
+/// Requests that must wait for the kernel's own cache: SEEK_DATA and SEEK_HOLE, and FIBMAP.
 ///
-/// The kernel asks where a file's data is without having written its cached pages back, so it must be made to do that first.
+/// The kernel asks where a file's data is, in the file or on the device, without having written its cached pages back, so it must be made to do that first.
 /// The writes come as requests of their own; a thread that answers none of those does the waiting.
 final class DeferredRequests: @unchecked Sendable {
   private struct State {
-    var seeks: [Seek] = []
+    var waiting: [Request] = []
     var isStopped = false
   }
 
-  private struct Seek {
+  private enum Question {
+    case seek(from: UInt64, whence: UInt32)
+    case block(at: UInt64, size: UInt32)
+  }
+
+  private struct Request {
     let unique: UInt64
     let node: NodeID
-    let offset: UInt64
-    let whence: UInt32
+    let question: Question
     /// Whose descriptor the answer must go to. Held here, since workers end before the last answers are given.
     let worker: Worker
   }
@@ -28,7 +32,7 @@ final class DeferredRequests: @unchecked Sendable {
 
   func start(_ session: Session) {
     thread = OwnedThread {
-      while let seek = session.deferred.next() { session.deferred.serve(seek, session) }
+      while let request = session.deferred.next() { session.deferred.serve(request, session) }
     }
   }
 
@@ -41,36 +45,57 @@ final class DeferredRequests: @unchecked Sendable {
     thread = nil
   }
 
-  /// Takes over the request of `worker` (struct fuse_lseek_in: fh, offset, whence).
+  /// Takes over the request of `worker`.
   func add(_ worker: Worker) {
-    let payload = worker.payload
-    guard payload.count >= 20, thread != nil else { return worker.processInLibrary() }
-    let seek = Seek(
-      unique: worker.header.unique, node: worker.header.node,
-      offset: payload.loadUnaligned(fromByteOffset: 8, as: UInt64.self),
-      whence: payload.loadUnaligned(fromByteOffset: 16, as: UInt32.self),
-      worker: worker)
+    guard thread != nil, let question = Self.question(of: worker) else {
+      return worker.processInLibrary()
+    }
+    let request = Request(
+      unique: worker.header.unique, node: worker.header.node, question: question, worker: worker)
     monitor.withLock {
-      state.seeks.append(seek)
+      state.waiting.append(request)
       monitor.wake()
     }
   }
 
-  private func next() -> Seek? {
-    monitor.withLock {
-      while state.seeks.isEmpty, !state.isStopped { monitor.wait() }
-      return state.seeks.isEmpty ? nil : state.seeks.removeFirst()
+  private static func question(of worker: Worker) -> Question? {
+    let payload = worker.payload
+    switch worker.header.opcode {
+    case .lseek where payload.count >= 20:
+      // struct fuse_lseek_in: fh, offset, whence.
+      return .seek(
+        from: payload.loadUnaligned(fromByteOffset: 8, as: UInt64.self),
+        whence: payload.loadUnaligned(fromByteOffset: 16, as: UInt32.self))
+    case .bmap where payload.count >= 12:
+      // struct fuse_bmap_in: block, blocksize.
+      return .block(
+        at: payload.loadUnaligned(fromByteOffset: 0, as: UInt64.self),
+        size: payload.loadUnaligned(fromByteOffset: 8, as: UInt32.self))
+    default:
+      return nil
     }
   }
 
-  private func serve(_ seek: Seek, _ session: Session) {
+  private func next() -> Request? {
+    monitor.withLock {
+      while state.waiting.isEmpty, !state.isStopped { monitor.wait() }
+      return state.waiting.isEmpty ? nil : state.waiting.removeFirst()
+    }
+  }
+
+  private func serve(_ request: Request, _ session: Session) {
     // Drops clean pages of the file, and writes dirty ones first.
-    _ = fuse_lowlevel_notify_inval_inode(session.handle, seek.node.rawValue, 0, 0)
-    var reply = ReplyHeader(length: UInt32(ReplyHeader.size), error: 0, unique: seek.unique)
+    _ = fuse_lowlevel_notify_inval_inode(session.handle, request.node.rawValue, 0, 0)
+    var reply = ReplyHeader(length: UInt32(ReplyHeader.size), error: 0, unique: request.unique)
     var position: UInt64 = 0
     do throws(Errno) {
-      position = try session.operations.seek(
-        seek.node, from: seek.offset, whence: CInt(bitPattern: seek.whence))
+      switch request.question {
+      case .seek(let offset, let whence):
+        position = try session.operations.seek(
+          request.node, from: offset, whence: CInt(bitPattern: whence))
+      case .block(let index, let size):
+        position = try session.operations.deviceBlock(of: request.node, at: index, size: size)
+      }
       reply.length += 8
     } catch {
       reply.error = -error.rawValue
@@ -82,7 +107,7 @@ final class DeferredRequests: @unchecked Sendable {
           iovec(iov_base: head.baseAddress, iov_len: head.count),
           iovec(iov_base: body.baseAddress, iov_len: body.count),
         ]
-        _ = writev(seek.worker.descriptor, &pieces, CInt(parts))
+        _ = writev(request.worker.descriptor, &pieces, CInt(parts))
       }
     }
   }

@@ -22,6 +22,8 @@ public protocol FileSystemOperations: AnyObject, Sendable {
     _ name: UnsafeRawBufferPointer, in parent: NodeID, mode: UInt32, device: UInt32,
     for caller: Caller
   ) throws(Errno) -> Entry
+  /// A regular file without a name, open.
+  func makeTemporaryFile(in parent: NodeID, mode: UInt32, for caller: Caller) throws(Errno) -> Entry
   func makeDirectory(
     _ name: UnsafeRawBufferPointer, in parent: NodeID, mode: UInt32, for caller: Caller
   ) throws(Errno) -> Entry
@@ -66,6 +68,9 @@ public protocol FileSystemOperations: AnyObject, Sendable {
   ) throws(Errno) -> Int
   /// `whence` is SEEK_DATA or SEEK_HOLE. The kernel's cached writes to the node have been received before.
   func seek(_ node: NodeID, from offset: UInt64, whence: CInt) throws(Errno) -> UInt64
+  /// Where block `index` of the file is on the device, in blocks of `size` bytes; 0 for a block that is nowhere. The kernel's cached
+  /// writes to the node have been received before.
+  func deviceBlock(of node: NodeID, at index: UInt64, size: UInt32) throws(Errno) -> UInt64
   /// `mode` is that of fallocate(2).
   func allocate(_ node: NodeID, at offset: UInt64, length: UInt64, mode: CInt, for caller: Caller)
     throws(Errno)
@@ -90,8 +95,7 @@ public protocol FileSystemOperations: AnyObject, Sendable {
   func removeExtendedAttribute(_ name: UnsafePointer<CChar>, of node: NodeID) throws(Errno)
 
   /// Answers an ioctl that the kernel passes on. ENOTTY for an unknown one.
-  func control(_ node: NodeID, command: UInt32, input: UnsafeRawBufferPointer, outputCapacity: Int)
-    throws(Errno) -> [UInt8]
+  func control(_ node: NodeID, _ request: ControlRequest) throws(Errno) -> [UInt8]
 }
 
 extension FileSystemOperations {

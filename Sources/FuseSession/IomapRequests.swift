@@ -60,7 +60,7 @@ struct IomapRequests {
     }
     do throws(Errno) {
       let reply = IomapWire.BeginReply(try operations.begin(worker.header.node, request))
-      reply.withBytes { worker.reply($0) }
+      reply.withBytes { _ = worker.reply($0) }
     } catch {
       worker.reply(error)
     }

@@ -97,6 +97,7 @@ public final class DeviceChannel: KernelChannel, @unchecked Sendable {
 
   public func send(notification: UnsafeRawBufferPointer) throws(Errno) {
     guard descriptor >= 0 else { throw .invalidArgument }
+    Session.willWait()
     guard Glibc.write(descriptor, notification.baseAddress, notification.count) >= 0 else {
       throw Errno(rawValue: errno)
     }

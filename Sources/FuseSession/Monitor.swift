@@ -27,7 +27,10 @@ public final class Monitor: @unchecked Sendable {
   public func wake() { pthread_cond_broadcast(condition) }
 
   /// Returns when somebody wakes, or for no reason. Lock held.
-  public func wait() { pthread_cond_wait(condition, mutex) }
+  public func wait() {
+    Session.willWait()
+    pthread_cond_wait(condition, mutex)
+  }
 
   /// A point in time, so far from now.
   public static func deadline(inMilliseconds milliseconds: Int) -> timespec {
@@ -48,6 +51,7 @@ public final class Monitor: @unchecked Sendable {
 
   /// The same, and false once `deadline` is over. Lock held.
   public func wait(until deadline: timespec) -> Bool {
+    Session.willWait()
     var deadline = deadline
     return pthread_cond_timedwait(condition, mutex, &deadline) != ETIMEDOUT
   }

@@ -47,12 +47,25 @@ enum Negotiation {
   /// HANDLE_KILLPRIV_V2 leaves the set-id bits and capabilities of written files to the server, which saves a GETXATTR for
   /// every write. Iomap takes a protocol of its own (fuse-iomap ABI 2.4).
   static func amend(
-    _ reply: UnsafeMutableRawBufferPointer, to request: UnsafeRawBufferPointer, usesIomap: Bool
+    _ reply: UnsafeMutableRawBufferPointer, to request: UnsafeRawBufferPointer, usesIomap: Bool,
+    mappedIDs: Bool = false
   ) {
     guard reply.count >= flagsOffset + 4, request.count >= flagsOffset + 4 else { return }
     let offered = request.loadUnaligned(fromByteOffset: flagsOffset, as: UInt32.self)
     var flags = reply.loadUnaligned(fromByteOffset: flagsOffset, as: UInt32.self)
     flags |= offered & handleKillPrivilegesV2
+    // Mounts with mapped ids (FUSE_ALLOW_IDMAP, bit 40). The kernel wants to check permissions by itself for that, and says less of callers.
+    if mappedIDs, offered & IomapWire.initFlagExtension != 0, reply.count >= replyFlags2Offset + 4,
+      request.count >= requestFlags2Offset + 4
+    {
+      let offered2 = request.loadUnaligned(fromByteOffset: requestFlags2Offset, as: UInt32.self)
+      if offered2 & allowMappedIDs != 0 {
+        flags |= IomapWire.initFlagExtension
+        let flags2 = reply.loadUnaligned(fromByteOffset: replyFlags2Offset, as: UInt32.self)
+        reply.storeBytes(
+          of: flags2 | allowMappedIDs, toByteOffset: replyFlags2Offset, as: UInt32.self)
+      }
+    }
     if usesIomap, reply.count >= replyFlags2Offset + 4 {
       flags |= IomapWire.initFlagExtension
       flags &= ~IomapWire.initFlagAtomicTruncate
@@ -77,5 +90,7 @@ enum Negotiation {
   static let flagsOffset = 12
   static let requestFlags2Offset = 16
   static let replyFlags2Offset = 32
+  /// In `flags2`.
+  private static let allowMappedIDs: UInt32 = 1 << 8
   private static let handleKillPrivilegesV2: UInt32 = 1 << 28
 }

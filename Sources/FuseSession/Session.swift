@@ -14,6 +14,8 @@ public final class Session: @unchecked Sendable {
     public var workerCount = 4
     /// The kernel is to enforce ACLs.
     public var accessControlLists = true
+    /// The mount may be given other ids by mount_setattr(2). Only with `default_permissions` among the mount options.
+    public var mappedIDs = false
     /// The file system is asked each time somebody opens a file.
     public var checksOpening = false
     /// What the file system can tell times apart by, in nanoseconds: 1 to 1,000,000,000.
@@ -40,6 +42,7 @@ public final class Session: @unchecked Sendable {
   let options: Options
   let log = Logger(label: "fuse4fs.session")
   /// The threads inside `run`.
+  let leadership = Leadership()
   private let threads = Mutex<[pthread_t]>([])
   private let isInitialized = Atomic<Bool>(false)
   private let isStopping = Atomic<Bool>(false)
@@ -144,10 +147,15 @@ public final class Session: @unchecked Sendable {
     sigaction(wakeSignal, &action, nil)
   }
 
+  /// The calling thread is about to wait: for the disk, for a lock, for another thread or for the kernel. If it serves a request, others
+  /// can be served meanwhile.
+  public static func willWait() { Worker.current?.passLeadership() }
+
   /// For an operation under way: the kernel forgets what it knows of the node's attributes, and asks again. Takes no lock that
   /// a request might hold.
   public static func invalidateAttributes(of node: NodeID) {
     guard let session = Worker.current?.session else { return }
+    willWait()
     _ = fuse_lowlevel_notify_inval_inode(session.handle, node.rawValue, -1, 0)
   }
 
@@ -191,8 +199,10 @@ public final class Session: @unchecked Sendable {
       }
     case .syncFileSystem:
       if !synchronizations.add(worker, for: nil) { worker.processInLibrary() }
-    case .lseek where options.workerCount > 1:
+    case .lseek where options.workerCount > 1, .bmap where options.workerCount > 1:
       deferred.add(worker)
+    case .tmpfile:
+      TemporaryFile.serve(worker)
     default:
       worker.processInLibrary()
     }

@@ -24,6 +24,6 @@ enum Transport {
     else { return }
     Negotiation.amend(
       UnsafeMutableRawBufferPointer(start: payload, count: parts[1].iov_len), to: worker.payload,
-      usesIomap: worker.session.usesIomap)
+      usesIomap: worker.session.usesIomap, mappedIDs: worker.session.options.mappedIDs)
   }
 }

@@ -12,6 +12,9 @@ final class Worker {
   private let input: UnsafeMutableRawBufferPointer
   /// Where answers to reads are made; used by one request at a time.
   let output: UnsafeMutableRawBufferPointer
+  /// Whether this thread is the one that reads requests.
+  private var isLeader = false
+  private var attention = Attention()
   /// The request being served.
   private(set) var request = UnsafeRawBufferPointer(start: nil, count: 0)
 
@@ -64,28 +67,67 @@ final class Worker {
 
   /// Serves requests until the file system is unmounted or `isDone` says so.
   func serve(until isDone: () -> Bool) {
+    cfuse_set_nonblocking(descriptor)
     adopt {
-      while receive(until: isDone) { session.dispatch(self) }
+      while session.leadership.take(until: isDone) {
+        isLeader = true
+        while isLeader {
+          guard receive(until: isDone) else { return passLeadership() }
+          serveOne()
+        }
+      }
     }
+  }
+
+  private func serveOne() {
+    switch header.duration(payload) {
+    case .short: session.dispatch(self)
+    case .shortWrite:
+      let start = Attention.now
+      if session.leadership.writesAreSlow(at: start) { passLeadership() }
+      session.dispatch(self)
+      session.leadership.noteWrite(from: start, to: Attention.now)
+    case .long:
+      passLeadership()
+      session.dispatch(self)
+    }
+  }
+
+  /// From here on another thread reads requests.
+  func passLeadership() {
+    guard isLeader else { return }
+    isLeader = false
+    session.leadership.pass()
   }
 
   /// Waits for a request. False when there will be no more.
   private func receive(until isDone: () -> Bool) -> Bool {
+    var slept: UInt64?
     while !isDone() {
       let count = Glibc.read(descriptor, input.baseAddress!, input.count)
       if count >= RequestHeader.size {
         request = UnsafeRawBufferPointer(rebasing: input[..<count])
+        attention.found(afterSleeping: slept)
         return true
       }
       if count >= 0 { return false }
       switch errno {
+      case EAGAIN: if !attention.looksAgain(at: Attention.now) { slept = sleep() }
       // ENOENT: the request was withdrawn before it could be read.
-      case EINTR, EAGAIN, ENOENT: continue
+      case EINTR, ENOENT: continue
       // ENODEV: unmounted. Anything else is as final.
       default: return false
       }
     }
     return false
+  }
+
+  /// Waits until there is something to read, or a signal comes. Returns how many nanoseconds it took.
+  private func sleep() -> UInt64 {
+    let start = Attention.now
+    var file = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    poll(&file, 1, -1)
+    return Attention.now - start
   }
 
   /// Lets libfuse decode the request and call the operation.
@@ -96,8 +138,9 @@ final class Worker {
     fuse_session_process_buf(session.handle, &buffer)
   }
 
-  /// Answers the request without libfuse.
-  func reply(_ payload: UnsafeRawBufferPointer) {
+  /// Answers the request without libfuse. False when nobody waits for the answer any more.
+  @discardableResult
+  func reply(_ payload: UnsafeRawBufferPointer) -> Bool {
     send(error: 0, payload)
   }
 
@@ -112,17 +155,18 @@ final class Worker {
     withUnsafeBytes(of: &reply) { _ = Glibc.write(descriptor, $0.baseAddress, $0.count) }
   }
 
-  private func send(error: Int32, _ payload: UnsafeRawBufferPointer) {
+  @discardableResult
+  private func send(error: Int32, _ payload: UnsafeRawBufferPointer) -> Bool {
     var reply = ReplyHeader(
       length: UInt32(ReplyHeader.size + payload.count), error: error, unique: header.unique)
-    withUnsafeMutableBytes(of: &reply) { head in
+    return withUnsafeMutableBytes(of: &reply) { head in
       var parts = [
         iovec(iov_base: head.baseAddress, iov_len: ReplyHeader.size),
         iovec(
           iov_base: UnsafeMutableRawPointer(mutating: payload.baseAddress), iov_len: payload.count),
       ]
       // The kernel takes an answer whole or not at all, and not when nobody waits for it any more.
-      _ = writev(descriptor, &parts, payload.isEmpty ? 1 : 2)
+      return writev(descriptor, &parts, payload.isEmpty ? 1 : 2) >= 0
     }
   }
 }

@@ -1,3 +1,4 @@
+import CExt2FS
 import Glibc
 import Synchronization
 import SystemPackage
@@ -23,19 +24,22 @@ public final class BlockDevice: Sendable {
   /// Bytes from there that belong to the file system.
   public let byteCount: Int64
   public let isWritable: Bool
+  /// Called by a thread that is about to wait: for the device here, for a lock elsewhere.
+  public let willWait: @Sendable () -> Void
   private let observer: (any BlockDeviceObserver)?
-  private let isStopped = Atomic<Bool>(false)
+  let isStopped = Atomic<Bool>(false)
 
   /// `fileDescriptor` stays the caller's, who must keep it open for as long as the device is used.
   public init(
     fileDescriptor: CInt, byteOffset: Int64, byteCount: Int64, isWritable: Bool,
-    observer: (any BlockDeviceObserver)? = nil
+    observer: (any BlockDeviceObserver)? = nil, willWait: @escaping @Sendable () -> Void = {}
   ) {
     self.fileDescriptor = fileDescriptor
     self.byteOffset = byteOffset
     self.byteCount = byteCount
     self.isWritable = isWritable
     self.observer = observer
+    self.willWait = willWait
   }
 
   /// From now on every write is EIO, and nothing is flushed.
@@ -47,7 +51,8 @@ public final class BlockDevice: Sendable {
   public func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(Errno) {
     try check(UInt64(buffer.count), at: offset)
     defer { observer?.didRead(buffer.count, at: offset) }
-    var done = 0
+    var done = readCached(into: buffer, at: offset)
+    if done < buffer.count { willWait() }
     while done < buffer.count {
       let count = pread(
         fileDescriptor, buffer.baseAddress! + done, buffer.count - done,
@@ -63,6 +68,13 @@ public final class BlockDevice: Sendable {
       }
       done += count
     }
+  }
+
+  /// Reads what needs no waiting for, from the page cache, and returns how many bytes that were.
+  private func readCached(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) -> Int {
+    max(
+      cext2fs_read_cached(
+        fileDescriptor, buffer.baseAddress, buffer.count, byteOffset + Int64(offset)), 0)
   }
 
   /// Writes all of `buffer` at `offset`; a range that is not wholly within the device is EIO.
@@ -101,6 +113,7 @@ public final class BlockDevice: Sendable {
   public func synchronize() throws(Errno) {
     guard isWritable else { return }
     guard !isStopped.load(ordering: .acquiring) else { throw .ioError }
+    willWait()
     try observer?.willFlush()
     while fdatasync(fileDescriptor) != 0 {
       if errno != EINTR { throw Errno(rawValue: errno) }

@@ -10,6 +10,8 @@ struct Fuse4fs {
         print(text)
       case .replay(let options):
         try Replay.run(options)
+      case .remount(let options):
+        try Remount.run(options)
       case .mount(let options):
         try mount(options)
       }

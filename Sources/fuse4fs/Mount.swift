@@ -55,7 +55,8 @@ final class Mount: Sendable {
     let blocks = BlockDevice(
       fileDescriptor: data.device?.descriptor ?? image.fileDescriptor,
       byteOffset: data.device == nil ? image.byteOffset : 0, byteCount: image.byteCount,
-      isWritable: image.isWritable, observer: surroundings.observer)
+      isWritable: image.isWritable, observer: surroundings.observer,
+      willWait: { Session.willWait() })
     var volumeOptions = Volume.Options(options)
     volumeOptions.journal = JournalSurroundings(image, journals)
     do throws(MountRefusal) {
@@ -94,9 +95,12 @@ final class Mount: Sendable {
   ) -> Session.Options {
     var sessionOptions = Session.Options()
     sessionOptions.mountOptions = options.libfuseOptions(
-      for: image, isBlockMount: isBlockMount)
+      for: image, blockMountSize: isBlockMount ? volume.blockSize : nil)
     // A kernel that enforces ACLs enforces modes as well, which `fakeroot` is to be free of.
     sessionOptions.accessControlLists = (options.acl ?? true) && !options.fakeroot
+    // The kernel gives permission by itself then, and tells ids as they are on disk.
+    sessionOptions.mappedIDs =
+      options.mappedIDs && (options.defaultPermissions || !options.fakeroot)
     sessionOptions.checksOpening = options.checkOpen
     sessionOptions.debug = options.debug
     sessionOptions.timeGranularity = volume.timeGranularity
@@ -216,6 +220,10 @@ extension Volume.Options {
     accessControlLists = options.acl
     userAttributes = options.userXattr
     minixDF = options.minixDF
+    groupsFromDirectory = options.groupsFromDirectory
+    reserveUser = options.reserveUser
+    reserveGroup = options.reserveGroup
+    discardsFreedBlocks = options.discard
     synchronous = options.synchronous
     synchronousDirectories = options.dirsync
     ordersData = options.dataOrder != .writeback

@@ -10,6 +10,7 @@
 #include <linux/fuse.h>
 #include <linux/memfd.h>
 #include <linux/stat.h>
+#include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -61,6 +62,54 @@ static inline int clinux_get_flags(int fd, int *flags) {
 
 static inline int clinux_set_flags(int fd, int flags) {
   return ioctl(fd, FS_IOC_SETFLAGS, &flags);
+}
+
+/// An ioctl with a pointer, of whatever type.
+static inline int clinux_ioctl(int fd, unsigned command, void *argument) {
+  return ioctl(fd, (unsigned long)command, argument);
+}
+
+/// Gives the open file a name (what linkat(2) does for /proc/self/fd/N).
+static inline int clinux_link_open(int fd, const char *path) {
+  char link[32];
+  char *end = link + sizeof(link) - 1;
+  *end = 0;
+  do *--end = (char)('0' + fd % 10); while ((fd /= 10) > 0);
+  static const char directory[] = "/proc/self/fd/";
+  for (int index = (int)sizeof(directory) - 2; index >= 0; index--) *--end = directory[index];
+  return (int)syscall(SYS_linkat, AT_FDCWD, end, AT_FDCWD, path, 0x400 /* AT_SYMLINK_FOLLOW */);
+}
+
+/// `handle` is a struct file_handle whose first word says how many bytes there is room for.
+static inline int clinux_name_to_handle(const char *path, void *handle) {
+  int mount;
+  return (int)syscall(SYS_name_to_handle_at, AT_FDCWD, path, handle, &mount, 0);
+}
+
+static inline int clinux_open_by_handle(int mount, void *handle, int flags) {
+  return (int)syscall(SYS_open_by_handle_at, mount, handle, flags);
+}
+
+/// What the calling thread may do from now on: what this user may, or everything again for 0. The others of the process go on as
+/// they were.
+static inline int clinux_become(unsigned user) {
+  return (int)syscall(SYS_setresuid, -1, user, -1);
+}
+
+/// A copy of the mount at `path`, with the ids that the user namespace maps, at `target`. By their numbers: open_tree,
+/// mount_setattr, move_mount.
+static inline int clinux_mount_mapped(const char *path, int user_namespace, const char *target) {
+  uint64_t attributes[4] = {0x100000 /* MOUNT_ATTR_IDMAP */, 0, 0, (uint64_t)user_namespace};
+  int tree = (int)syscall(428, AT_FDCWD, path, 1u /* OPEN_TREE_CLONE */);
+  if (tree < 0) return -1;
+  int result = (int)syscall(442, tree, "", 0x1000 /* AT_EMPTY_PATH */, attributes, sizeof(attributes));
+  if (result == 0) {
+    result = (int)syscall(429, tree, "", AT_FDCWD, target, 4u /* MOVE_MOUNT_F_EMPTY_PATH */);
+  }
+  int code = errno;
+  close(tree);
+  errno = code;
+  return result;
 }
 
 /// A file of its own that is in memory and has no name.

@@ -7,7 +7,7 @@ import Testing
 
 @testable import FuseSession
 
-/// SEEK_DATA and SEEK_HOLE, which wait for the kernel's dirty pages.
+/// SEEK_DATA, SEEK_HOLE and FIBMAP, which wait for the kernel's dirty pages.
 @Suite struct DeferredRequestTests {
   private func seek(_ offset: UInt64, _ whence: Int) -> [UInt8] {
     var request = fuse_lseek_in()
@@ -51,6 +51,33 @@ import Testing
         #expect(
           load(fuse_lseek_out.self, reply.payload).offset == 1 << 40 + UInt64(whence) * 1000)
       }
+    }
+  }
+
+  private func map(_ block: UInt64) -> [UInt8] {
+    var request = fuse_bmap_in()
+    request.block = block
+    request.blocksize = 1024
+    return bytes(of: request)
+  }
+
+  @Test func soItDoesBeforeItLearnsWhereBlocksAre() throws {
+    try withKernel { kernel in
+      for (block, error) in [(UInt64(1) << 33, Int32(0)), (0, -EINVAL)] {
+        try kernel.serve(FUSE_BMAP.rawValue, node: 5, map(block))
+        try expectNotification(of: 5, from: kernel)
+        let reply = try kernel.receive()
+        #expect(reply.unique == kernel.unique && reply.error == error)
+        guard error == 0 else { continue }
+        #expect(load(fuse_bmap_out.self, reply.payload).block == block * 1024)
+      }
+    }
+  }
+
+  @Test func oneThreadAnswersAtOnceWhereBlocksAre() throws {
+    try withKernel(workers: 1) { kernel in
+      let reply = try kernel.ask(FUSE_BMAP.rawValue, node: 5, map(7))
+      #expect(load(fuse_bmap_out.self, reply.payload).block == 7 * 1024)
     }
   }
 

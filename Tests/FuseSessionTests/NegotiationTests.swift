@@ -8,12 +8,13 @@ import Testing
   private let killPrivileges = UInt32(FUSE_HANDLE_KILLPRIV_V2)
 
   private func amended(
-    _ reply: [UInt8], offered: UInt32, offered2: UInt32 = 0, usesIomap: Bool = false
+    _ reply: [UInt8], offered: UInt32, offered2: UInt32 = 0, usesIomap: Bool = false,
+    mappedIDs: Bool = false
   ) -> [UInt8] {
     var reply = reply
     request(offered, offered2).withUnsafeBytes { request in
       reply.withUnsafeMutableBytes {
-        Negotiation.amend($0, to: request, usesIomap: usesIomap)
+        Negotiation.amend($0, to: request, usesIomap: usesIomap, mappedIDs: mappedIDs)
       }
     }
     return reply
@@ -46,6 +47,19 @@ import Testing
     request(flags, flags2).withUnsafeBytes {
       #expect(Negotiation.offersIomap($0) == isOffered)
     }
+  }
+
+  /// FUSE_ALLOW_IDMAP, bit 40 of the flags.
+  @Test func takesMappedIDsWhereTheyAreOfferedAndWanted() {
+    var reply = fuse_init_out()
+    let plain = bytes(of: reply)
+    reply.flags = 1 << 30
+    reply.flags2 = 0x100
+    let extended: UInt32 = 1 << 30
+    #expect(amended(plain, offered: extended, offered2: 0x100, mappedIDs: true) == bytes(of: reply))
+    #expect(amended(plain, offered: extended, offered2: 0x100) == plain)
+    #expect(amended(plain, offered: extended, offered2: ~0x100, mappedIDs: true) == plain)
+    #expect(amended(plain, offered: 0, offered2: 0x100, mappedIDs: true) == plain)
   }
 
   @Test func anOldKernelsShortRequestOffersNothing() {

@@ -20,8 +20,26 @@ final class ScriptedFileSystem: FileSystemOperations {
     let count: UInt64
   }
 
+  struct TemporaryFile {
+    let parent: NodeID
+    let mode: UInt32
+    let userID: UInt32
+    let groupID: UInt32
+    let umask: UInt16
+    let thread: Int32
+
+    init(parent: NodeID, mode: UInt32, caller: Caller) {
+      self.parent = parent
+      self.mode = mode
+      userID = caller.userID
+      groupID = caller.groupID
+      umask = caller.umask
+      thread = caller.thread
+    }
+  }
+
   struct Script {
-    /// By name, in every directory.
+    /// By name, in every directory; under no name what has none.
     var entries: [String: Entry] = [:]
     /// What a directory holds, in this order; an entry's position is its index.
     var listing: [String] = []
@@ -36,6 +54,7 @@ final class ScriptedFileSystem: FileSystemOperations {
     var questionsBeforeWrites = 0
     var changes: [AttributeRequest] = []
     var writes: [Write] = []
+    var temporaryFiles: [TemporaryFile] = []
   }
 
   let script = Mutex(Script())
@@ -84,6 +103,19 @@ final class ScriptedFileSystem: FileSystemOperations {
 
   func seek(_ node: NodeID, from offset: UInt64, whence: CInt) throws(Errno) -> UInt64 {
     try read { $0.seek }(offset, whence)
+  }
+
+  func deviceBlock(of node: NodeID, at index: UInt64, size: UInt32) throws(Errno) -> UInt64 {
+    guard index > 0 else { throw .invalidArgument }
+    return index * UInt64(size)
+  }
+
+  func makeTemporaryFile(
+    in parent: NodeID, mode: UInt32, for caller: Caller
+  ) throws(Errno) -> Entry {
+    read { $0.temporaryFiles.append(TemporaryFile(parent: parent, mode: mode, caller: caller)) }
+    guard let entry = read({ $0.entries[""] }) else { throw .notSupported }
+    return entry
   }
 
   func readDirectory(_ node: NodeID, from offset: UInt64, into buffer: inout DirectoryBuffer)
@@ -187,9 +219,9 @@ final class ScriptedFileSystem: FileSystemOperations {
     _ name: UnsafePointer<CChar>, of node: NodeID
   ) throws(Errno) { throw .noFunction }
 
-  func control(
-    _ node: NodeID, command: UInt32, input: UnsafeRawBufferPointer, outputCapacity: Int
-  ) throws(Errno) -> [UInt8] { throw .noFunction }
+  func control(_ node: NodeID, _ request: ControlRequest) throws(Errno) -> [UInt8] {
+    throw .noFunction
+  }
 }
 
 extension Attributes {

@@ -69,11 +69,14 @@ final class SocketKernel {
     guard send(own, message, message.count, 0) == message.count else {
       throw Errno(rawValue: errno)
     }
-    var isServed = false
-    (worker ?? self.worker).serve {
-      defer { isServed = true }
-      return isServed
-    }
+    let worker = worker ?? self.worker
+    worker.serve { !Self.hasRequest(worker.descriptor) }
+  }
+
+  /// Whether there is a message that nobody has read.
+  private static func hasRequest(_ descriptor: CInt) -> Bool {
+    var byte: UInt8 = 0
+    return recv(descriptor, &byte, 1, CInt(MSG_PEEK | MSG_DONTWAIT)) >= 0
   }
 
   /// Serves a request and returns its answer, which must carry its number and say its own length.

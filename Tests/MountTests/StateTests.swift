@@ -41,13 +41,28 @@ extension RealMounts {
       }
     }
 
+    @Test func withoutItsJournal() throws {
+      try Site.with { site in
+        func log() throws -> String { try site.image.debugfs("logdump -a") }
+        try site.mount(options: []) { root in try root.appending("file").write("x") }
+        let before = try log()
+        #expect(!before.isEmpty)
+        try site.mount(options: ["noload"]) { root in try root.appending("other").write("y") }
+        #expect(try log() == before)
+        try site.kernel { root throws in
+          #expect(try root.appending("file").text() == "x")
+          #expect(try root.appending("other").text() == "y")
+        }
+      }
+    }
+
     @Test func aJournalThatNeedsRecovery() throws {
       try Site.with { site in
         try site.kernel { root in try root.appending("file").write("x") }
         try site.image.debugfs("feature needs_recovery", write: true)
         let contradiction = try Mounted.attempt(
           site.image.path, at: site.point, Mounted.Plan(options: ["norecovery"]))
-        #expect(contradiction.status == 1)
+        #expect(contradiction.status == 32 && contradiction.errors.contains("-o ro,norecovery"))
         let before = try site.image.path.bytes()
         let plan = Mounted.Plan(options: ["ro", "norecovery"], check: false)
         try site.mount(plan) { root throws in

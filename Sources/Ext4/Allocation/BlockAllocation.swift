@@ -23,18 +23,53 @@ extension Volume {
   /// Learns of the blocks that libext2fs takes and frees on its own account: nodes of extent trees, indirect blocks. Not of
   /// whole ranges: libext2fs 1.47.0 calls back for those with a range that it has counted down to nothing, so whoever has
   /// it change one calls `blocksChanged`.
+  ///
+  /// And chooses those blocks: libext2fs would take a group whose bitmap is not loaded for an empty one.
   func watchBlockAllocation() {
     fs.pointee.priv_data = Unmanaged.passUnretained(self).toOpaque()
+    ext2fs_set_alloc_block_callback(
+      fs,
+      { fs, goal, block in
+        guard let fs, let block else { return errcode_t(EXT2_ET_BLOCK_ALLOC_FAIL) }
+        do throws(Ext4Error) {
+          guard let run = try Volume.of(fs).findFreeBlocks(near: BlockNumber(goal), upTo: 1) else {
+            return errcode_t(EXT2_ET_BLOCK_ALLOC_FAIL)
+          }
+          block.pointee = run.first.rawValue
+          return 0
+        } catch {
+          return errcode_t(error.errno.rawValue)
+        }
+      }, nil)
     ext2fs_set_block_alloc_stats_callback(
       fs,
       { fs, block, inUse in
         guard let fs else { return }
-        Volume.of(fs).blocksChanged(BlockRun(first: BlockNumber(block), count: 1), inUse: inUse > 0)
+        Volume.of(fs).blockChanged(BlockNumber(block), inUse: inUse > 0)
       }, nil)
   }
 
   private static func of(_ fs: ext2_filsys) -> Volume {
     Unmanaged<Volume>.fromOpaque(fs.pointee.priv_data).takeUnretainedValue()
+  }
+
+  /// libext2fs has taken or freed a block, in its bitmap as well.
+  private func blockChanged(_ block: BlockNumber, inUse: Bool) {
+    let group = group(of: block)
+    if !loadedBitmaps.hasBlocks(of: group) {
+      do throws(Ext4Error) {
+        try loadBlockBitmap(of: group)
+      } catch {
+        // Nothing is written any more, so that it makes no difference what the bitmap says.
+        return noteLocked(error)
+      }
+      if inUse {
+        ext2fs_mark_block_bitmap_range2(fs.pointee.block_map, block.rawValue, 1)
+      } else {
+        ext2fs_unmark_block_bitmap_range2(fs.pointee.block_map, block.rawValue, 1)
+      }
+    }
+    blocksChanged(BlockRun(first: block, count: 1), inUse: inUse)
   }
 
   /// `run`, not empty, was taken or freed: its groups must be written, and what is cached of it is void.
@@ -85,24 +120,32 @@ extension Volume {
     let floor = floor(for: purpose)
     guard free > floor else { throw .errno(.noSpace) }
     let limit = min(wanted, free - floor)
-    guard let run = findFreeBlocks(near: goal, upTo: limit) else { throw .errno(.noSpace) }
+    guard let run = try findFreeBlocks(near: goal, upTo: limit) else { throw .errno(.noSpace) }
     ext2fs_block_alloc_stats_range(fs, run.first.rawValue, UInt32(run.count), 1)
     blocksChanged(run, inUse: true)
     return run
   }
 
   /// Gives `run` back. The caller subtracts it from the inode's count.
-  func freeBlocks(_ run: BlockRun) {
+  func freeBlocks(_ run: BlockRun) throws(Ext4Error) {
+    try loadBlockBitmaps(of: run)
+    freeLoadedBlocks(run)
+  }
+
+  /// The same where the blocks' groups are known to be loaded: they were just taken.
+  func freeLoadedBlocks(_ run: BlockRun) {
     ext2fs_block_alloc_stats_range(fs, run.first.rawValue, UInt32(run.count), -1)
     blocksChanged(run, inUse: false)
   }
 
   /// The first stretch behind `goal` that is long enough, or else the longest of the stretches looked at.
-  private func findFreeBlocks(near goal: BlockNumber, upTo wanted: UInt64) -> BlockRun? {
+  private func findFreeBlocks(
+    near goal: BlockNumber, upTo wanted: UInt64
+  ) throws(Ext4Error) -> BlockRun? {
     let first = UInt64(superblock.pointee.s_first_data_block)
     let start = contains(goal) ? goal.rawValue : first
     // The goal itself, when free, continues the file where it ends: nothing is better than that.
-    if let run = freeRun(from: start, to: blockCount, atMost: wanted),
+    if let run = try freeRun(from: start, to: blockCount, atMost: wanted),
       run.first.rawValue == start || run.count == wanted
     {
       return run
@@ -111,7 +154,7 @@ extension Volume {
     for (low, high) in [(start, blockCount), (first, start)] {
       var position = low
       var looked = 0
-      while looked < 64, let run = freeRun(from: position, to: high, atMost: wanted) {
+      while looked < 64, let run = try freeRun(from: position, to: high, atMost: wanted) {
         if run.count == wanted { return run }
         if run.count > best?.count ?? 0 { best = run }
         position = run.end.rawValue
@@ -123,19 +166,39 @@ extension Volume {
   }
 
   /// The first free blocks in [`low`, `high`).
-  private func freeRun(from low: UInt64, to high: UInt64, atMost wanted: UInt64) -> BlockRun? {
+  func freeRun(
+    from low: UInt64, to high: UInt64, atMost wanted: UInt64
+  ) throws(Ext4Error) -> BlockRun? {
     guard low < high else { return nil }
-    var found: blk64_t = 0
-    guard ext2fs_find_first_zero_block_bitmap2(fs.pointee.block_map, low, high - 1, &found) == 0
-    else { return nil }
-    let limit = min(found + wanted, high)
-    var end: blk64_t = 0
-    if limit - found == 1
-      || ext2fs_find_first_set_block_bitmap2(fs.pointee.block_map, found + 1, limit - 1, &end) != 0
-    {
-      end = limit
+    for group in group(of: BlockNumber(low))...group(of: BlockNumber(high - 1))
+    where ext2fs_bg_free_blocks_count(fs, group) > 0 {
+      try loadBlockBitmap(of: group)
+      let range = blocks(of: group).clamped(to: low..<high)
+      var found: blk64_t = 0
+      guard
+        ext2fs_find_first_zero_block_bitmap2(
+          fs.pointee.block_map, range.lowerBound, range.upperBound - 1, &found) == 0
+      else { continue }
+      let end = try endOfFreeRun(from: found, to: min(found + wanted, high))
+      return BlockRun(first: BlockNumber(found), count: end - found)
     }
-    return BlockRun(first: BlockNumber(found), count: end - found)
+    return nil
+  }
+
+  /// Where the free blocks that begin with `first` end, `limit` at the latest.
+  private func endOfFreeRun(from first: UInt64, to limit: UInt64) throws(Ext4Error) -> UInt64 {
+    var position = first + 1
+    while position < limit {
+      let group = group(of: BlockNumber(position))
+      try loadBlockBitmap(of: group)
+      let stop = min(blocks(of: group).upperBound, limit)
+      var end: blk64_t = 0
+      if ext2fs_find_first_set_block_bitmap2(fs.pointee.block_map, position, stop - 1, &end) == 0 {
+        return end
+      }
+      position = stop
+    }
+    return limit
   }
 
   /// Takes one block for the metadata of `inode` and adds it to the inode's count. Its contents are undefined.
@@ -149,7 +212,7 @@ extension Volume {
     guard contains(block) else {
       throw .corrupted(inode.number, what: "a block number lies outside the file system")
     }
-    freeBlocks(BlockRun(first: block, count: 1))
+    try freeBlocks(BlockRun(first: block, count: 1))
     inode.removeBlocks(1)
   }
 

@@ -64,6 +64,14 @@ struct FreedBlocks {
     return (nextToken, runs)
   }
 
+  /// Free blocks that nobody is to take for a while. They are to be given to `release`.
+  mutating func lend(_ runs: [BlockRun]) -> UInt64 {
+    count += runs.reduce(0) { $0 + $1.count }
+    nextToken += 1
+    leaving[nextToken] = runs
+    return nextToken
+  }
+
   /// The blocks may be taken again.
   mutating func release(_ token: UInt64) {
     for run in leaving.removeValue(forKey: token) ?? [] { count -= run.count }
@@ -90,9 +98,42 @@ extension Volume {
 
   /// `run` was freed in the bitmap, and stays taken there for the time being. Metadata lock held.
   func hold(_ run: BlockRun) {
-    guard blocksReused != nil || log != nil, !isBroken(at: .reusesBlocksAtOnce) else { return }
-    ext2fs_mark_block_bitmap_range2(fs.pointee.block_map, run.first.rawValue, UInt32(run.count))
+    guard blocksReused != nil || log != nil || options.discardsFreedBlocks,
+      !isBroken(at: .reusesBlocksAtOnce)
+    else {
+      return noteUntrimmed(run)
+    }
+    setTaken(run)
     freed.add(run)
+  }
+
+  /// The runs of `minimum` or more free blocks in a range, which nobody takes until `giveBack`. Metadata lock held, for both.
+  func borrowFreeRuns(
+    in range: Range<UInt64>, ofAtLeast minimum: UInt64
+  ) throws(Ext4Error) -> (token: UInt64, runs: [BlockRun]) {
+    var runs: [BlockRun] = []
+    var position = range.lowerBound
+    while let run = try freeRun(from: position, to: range.upperBound, atMost: .max >> 1) {
+      if run.count >= minimum { runs.append(run) }
+      position = run.end.rawValue
+    }
+    for run in runs { setTaken(run) }
+    return (freed.lend(runs), runs)
+  }
+
+  func giveBack(_ token: UInt64, _ runs: [BlockRun]) {
+    guard isOpen else { return }
+    freed.release(token)
+    for run in runs { setFree(run) }
+  }
+
+  /// In the bitmap in memory only.
+  private func setTaken(_ run: BlockRun) {
+    ext2fs_mark_block_bitmap_range2(fs.pointee.block_map, run.first.rawValue, UInt32(run.count))
+  }
+
+  private func setFree(_ run: BlockRun) {
+    ext2fs_unmark_block_bitmap_range2(fs.pointee.block_map, run.first.rawValue, UInt32(run.count))
   }
 
   /// Commits up to `number` are on stable storage: what they have freed may be taken.
@@ -105,12 +146,13 @@ extension Volume {
     if let beforeReuse {
       for run in runs { beforeReuse(run.first.rawValue << blockShift, run.count << blockShift) }
     }
+    let isDiscarded = options.discardsFreedBlocks && discardFreed(runs)
     metadata.withLock {
       guard isOpen else { return }
       freed.release(token)
       for run in runs {
-        ext2fs_unmark_block_bitmap_range2(
-          fs.pointee.block_map, run.first.rawValue, UInt32(run.count))
+        setFree(run)
+        if !isDiscarded { noteUntrimmed(run) }
       }
     }
   }

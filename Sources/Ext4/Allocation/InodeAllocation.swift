@@ -12,7 +12,7 @@ extension Volume {
   ) throws(Ext4Error) -> Inode {
     let isDirectory = mode & 0o170000 == 0o040000
     let preferred = isDirectory ? groupForDirectory(in: parent) : group(of: parent.number)
-    guard let number = findFreeInode(from: preferred) else { throw .errno(.noSpace) }
+    guard let number = try findFreeInode(from: preferred) else { throw .errno(.noSpace) }
     ext2fs_inode_alloc_stats2(fs, number.rawValue, 1, isDirectory ? 1 : 0)
     changedGroups.inodesChanged(in: group(of: number))
 
@@ -38,6 +38,7 @@ extension Volume {
 
   /// Gives the inode back. It must have no blocks any more.
   func deallocateInode(_ inode: Inode) throws(Ext4Error) {
+    try loadInodeBitmap(of: group(of: inode.number))
     inode.deletionTime = UInt32(truncatingIfNeeded: time(nil))
     inode.linkCount = 0
     try inode.store()
@@ -70,7 +71,7 @@ extension Volume {
   }
 
   /// The first free inode in `group`, or in one of the groups after it.
-  private func findFreeInode(from group: UInt32) -> InodeNumber? {
+  private func findFreeInode(from group: UInt32) throws(Ext4Error) -> InodeNumber? {
     let groups = fs.pointee.group_desc_count
     let perGroup = superblock.pointee.s_inodes_per_group
     let firstUsable = max(superblock.pointee.s_first_ino, 11)
@@ -80,6 +81,7 @@ extension Volume {
       let low = max(candidate * perGroup + 1, firstUsable)
       let high = (candidate + 1) * perGroup
       guard low <= high else { continue }
+      try loadInodeBitmap(of: candidate)
       var found: ext2_ino_t = 0
       if ext2fs_find_first_zero_inode_bitmap2(fs.pointee.inode_map, low, high, &found) == 0 {
         return InodeNumber(found)

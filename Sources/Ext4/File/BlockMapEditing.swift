@@ -36,7 +36,7 @@ extension Inode {
   /// Gives back blocks that `takeBlocks` took and that were not recorded.
   func giveBack(_ extents: [Extent]) {
     for extent in extents {
-      volume.freeBlocks(BlockRun(first: extent.physical, count: UInt64(extent.count)))
+      volume.freeLoadedBlocks(BlockRun(first: extent.physical, count: UInt64(extent.count)))
     }
   }
 
@@ -108,14 +108,14 @@ extension Inode {
     while position < end, budget.allowsAnother(),
       let extent = try tree.removeExtent(from: position, to: end)
     {
-      freeData(BlockRun(first: extent.physical, count: UInt64(extent.count)))
+      try freeData(BlockRun(first: extent.physical, count: UInt64(extent.count)))
       position = extent.end
     }
   }
 
   /// Gives back blocks that held the file's data, and counts them no longer.
-  func freeData(_ run: BlockRun) {
-    volume.freeBlocks(run)
+  func freeData(_ run: BlockRun) throws(Ext4Error) {
+    try volume.freeBlocks(run)
     removeBlocks(run.count)
   }
 
@@ -151,10 +151,9 @@ extension Inode {
   /// Whose reserves the file's data may use: root's and those of the user that the superblock names.
   var purpose: Volume.Purpose {
     let superblock = volume.superblock
-    let isPrivileged =
-      userID == 0 || userID == UInt32(superblock.pointee.s_def_resuid)
-      || (superblock.pointee.s_def_resgid != 0
-        && groupID == UInt32(superblock.pointee.s_def_resgid))
+    let user = volume.options.reserveUser ?? UInt32(superblock.pointee.s_def_resuid)
+    let group = volume.options.reserveGroup ?? UInt32(superblock.pointee.s_def_resgid)
+    let isPrivileged = userID == 0 || userID == user || (group != 0 && groupID == group)
     return isPrivileged ? .privileged : .ordinary
   }
 

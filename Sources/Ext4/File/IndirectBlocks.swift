@@ -207,7 +207,7 @@ extension Inode {
       guard isEmpty else { return false }
     }
     pointer.pointee = 0
-    freeData(BlockRun(first: block, count: 1))
+    try freeData(BlockRun(first: block, count: 1))
     return true
   }
 }

@@ -41,6 +41,30 @@ extension Inode {
     return answer
   }
 
+  /// Brings the mappings of the whole file into memory. Metadata lock not held.
+  public func loadAllMappings() throws(Ext4Error) {
+    guard isRegularFile, !hasInlineData.load(ordering: .acquiring) else { return }
+    try io.withReadLock { () throws(Ext4Error) in
+      var position = FileOffset(0)
+      let end = FileOffset(sizeInBytes.load(ordering: .acquiring))
+      while position < end { position = try mapping(at: position).end }
+    }
+  }
+
+  /// Where the `count` bytes from `position` on are on the device, if they are in one piece there; nil otherwise, and where they are
+  /// nowhere, or in the inode. Metadata lock not held.
+  public func devicePosition(
+    at position: UInt64, count: UInt64
+  ) throws(Ext4Error) -> UInt64? {
+    guard isRegularFile, !hasInlineData.load(ordering: .acquiring) else { return nil }
+    return try io.withReadLock { () throws(Ext4Error) in
+      let offset = FileOffset(position)
+      let mapping = try mapping(at: offset)
+      guard mapping.kind == .mapped, mapping.end - offset >= count else { return nil }
+      return mapping.address(of: offset).rawValue
+    }
+  }
+
   /// The end of the largest file that the map can describe, in bytes.
   var mapEnd: FileOffset { FileOffset(1 << (32 + volume.blockShift)) }
 

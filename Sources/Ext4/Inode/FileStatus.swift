@@ -6,6 +6,8 @@ import SystemPackage
 public struct FileStatus: Sendable {
   public var inode: InodeNumber
   public var generation: UInt32
+  /// The generation by which the kernel knows the inode.
+  public var knownGeneration: UInt32
   public var mode: UInt16
   public var linkCount: UInt32
   public var userID: UInt32
@@ -37,7 +39,8 @@ extension Inode {
     foldWriteTime()
     let isDevice = fileType == .characterDevice || fileType == .blockDevice
     return FileStatus(
-      inode: number, generation: generation, mode: mode, linkCount: UInt32(linkCount),
+      inode: number, generation: generation, knownGeneration: knownGeneration ?? generation,
+      mode: mode, linkCount: UInt32(linkCount),
       userID: userID, groupID: groupID, size: size, sectorCount: sectorCount,
       device: isDevice ? deviceNumber : 0, blockSize: UInt32(volume.blockSize),
       accessTime: accessTime, modificationTime: modificationTime, changeTime: changeTime,

@@ -2,12 +2,13 @@ import SystemPackage
 
 extension InodeFlags {
   /// What lsattr(1) sees (EXT4_FL_USER_VISIBLE).
-  public static let visible = InodeFlags(rawValue: 0x705B_DFFF)
+  public static let visible = InodeFlags(rawValue: 0x725B_DFFF)
 
   /// What chattr(1) may change here (EXT4_FL_USER_MODIFIABLE, less those that need the file to be rewritten).
   static let changeable: InodeFlags = [
     .synchronous, .immutable, .appendOnly, .noDump, .noAccessTime, .synchronousDirectory,
-    .topDirectory, .noTail, .inheritProject, InodeFlags(rawValue: 0x0000_0001 | 0x0000_0002),
+    .topDirectory, .noTail, .inheritProject, .directAccess,
+    InodeFlags(rawValue: 0x0000_0001 | 0x0000_0002),
   ]
 }
 

@@ -17,7 +17,7 @@ public final class Inode: @unchecked Sendable {
 
   /// Shared by reads and by writes into blocks that the file already has; exclusive for whatever changes
   /// the file's size or blocks.
-  let io = ReadWriteLock()
+  let io: ReadWriteLock
   /// What is known of where the file's bytes live. Changed under `io` held exclusively, or filled in from
   /// disk under the metadata lock, and dropped by anybody; its own lock only keeps concurrent readers apart.
   let mappings = FileMappings()
@@ -48,6 +48,12 @@ public final class Inode: @unchecked Sendable {
   /// The inode has lost its last name; it is freed when it is no longer used.
   let isUnlinked = Atomic<Bool>(false)
 
+  /// No name leads to the inode, which lives for as long as it is used.
+  public var hasNoName: Bool { isUnlinked.load(ordering: .acquiring) }
+
+  /// The inode was made without a name, and none was given to it yet. Belongs to the metadata lock.
+  var mayGetFirstName = false
+
   /// The kernel moves the file's data itself and asks for mappings: decided when it first learns of the inode, and so until it
   /// has forgotten it. Changed under the inode table's lock.
   let isMovedByKernel = Atomic<Bool>(false)
@@ -70,6 +76,9 @@ public final class Inode: @unchecked Sendable {
   /// What is known of a directory beside what its blocks say. Belongs to the metadata lock.
   var directoryHints = DirectoryHints()
 
+  /// The generation that the kernel knows the inode by, if it has changed since. Belongs to the metadata lock.
+  var knownGeneration: UInt32?
+
   /// How many times the kernel has been given this inode and has not yet forgotten it. Belongs to the
   /// inode table's lock.
   var lookupCount: UInt64 = 0
@@ -79,6 +88,7 @@ public final class Inode: @unchecked Sendable {
   init(number: InodeNumber, volume: Volume, raw: UnsafeMutablePointer<ext2_inode_large>) {
     self.number = number
     self.volume = volume
+    io = ReadWriteLock(willWait: volume.device.willWait)
     budget = volume.mappingBudget
     self.raw = raw
     sizeInBytes = Atomic(Self.size(raw))

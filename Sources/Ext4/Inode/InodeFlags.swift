@@ -21,6 +21,8 @@ public struct InodeFlags: OptionSet, Sendable {
   public static let verity = InodeFlags(rawValue: 0x0010_0000)
   /// The inode holds the value of an extended attribute.
   public static let attributeValue = InodeFlags(rawValue: 0x0020_0000)
+  /// The file's owner would have it mapped without the page cache. Nothing follows from it here, but it is kept.
+  public static let directAccess = InodeFlags(rawValue: 0x0200_0000)
   public static let inlineData = InodeFlags(rawValue: 0x1000_0000)
   public static let inheritProject = InodeFlags(rawValue: 0x2000_0000)
   public static let casefold = InodeFlags(rawValue: 0x4000_0000)
@@ -28,7 +30,8 @@ public struct InodeFlags: OptionSet, Sendable {
   /// What a new inode takes over from its directory (EXT4_FL_INHERITED).
   static let inherited: InodeFlags = [
     .synchronous, .noDump, .noAccessTime, .journalData, .noTail, .synchronousDirectory,
-    .inheritProject, InodeFlags(rawValue: 0x0000_0001 | 0x0000_0002 | 0x0000_0004 | 0x0000_0400),
+    .inheritProject, .directAccess,
+    InodeFlags(rawValue: 0x0000_0001 | 0x0000_0002 | 0x0000_0004 | 0x0000_0400),
   ]
   /// What a regular file may carry (EXT4_REG_FLMASK).
   static let regularFileMask = InodeFlags(

@@ -53,6 +53,7 @@ final class InodeTable: Sendable {
     state.withLock { state in
       if inode.lookupCount == 0 {
         state.unreferenced -= 1
+        inode.knownGeneration = nil
         inode.isMovedByKernel.store(inode.suitsKernel, ordering: .releasing)
       }
       inode.lookupCount += 1

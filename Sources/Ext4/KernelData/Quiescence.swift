@@ -2,7 +2,7 @@ import CExt2FS
 import Synchronization
 import SystemPackage
 
-// Freezing and shutting down, as FIFREEZE and a dying device ask for them.
+// Freezing, as FIFREEZE asks for it.
 extension Volume {
   /// Writes everything and then nothing more until `thaw`. The file system is marked as clean if it was and no file without a
   /// name is in use, so that a snapshot of the device is a file system that needs no check.
@@ -41,14 +41,4 @@ extension Volume {
       try beginLogging()
     }
   }
-
-  /// Nothing is written to the device from now on.
-  public func shutDown() {
-    isShutDown.store(true, ordering: .releasing)
-    health.becomeReadOnly()
-    device.stopWriting()
-  }
-
-  /// Whether `shutDown` was called: every operation is EIO then.
-  public var hasShutDown: Bool { isShutDown.load(ordering: .acquiring) }
 }

@@ -10,13 +10,31 @@ extension Volume {
 
   /// Finds `name` in `directory` and refers to what it names once for the caller (see `forget`). ENOENT if there is
   /// no such entry.
+  ///
+  /// "." may be looked up in what is no directory: the kernel asks so for an inode that it knows the number of, by a handle that NFS
+  /// or open_by_handle_at(2) have kept. It compares the generations. ESTALE if the inode is not in use.
   public func lookup(_ name: FileName, in directory: Inode) throws(Ext4Error) -> Inode {
     try metadata.withLock { () throws(Ext4Error) in
+      if name.isCurrent {
+        try requireInUse(directory)
+        inodes.reference(directory)
+        return directory
+      }
       guard directory.isDirectory else { throw .errno(.notDirectory) }
       guard let entry = try directory.lookup(name) else { throw .errno(.noSuchFileOrDirectory) }
       let inode = try inode(entry.inode, namedIn: directory)
       inodes.reference(inode)
       return inode
+    }
+  }
+
+  /// ESTALE for an inode that no handle can lead to: a free one, or one of the file system's own. Metadata lock held.
+  private func requireInUse(_ inode: Inode) throws(Ext4Error) {
+    let isOwn =
+      inode.number != .root && inode.number.rawValue < max(superblock.pointee.s_first_ino, 11)
+    let isUsed = inode.linkCount > 0 || inodes.lookupCount(of: inode) > 0
+    guard !isOwn, isUsed, inode.fileType != nil, !inode.flags.contains(.attributeValue) else {
+      throw .errno(.staleNFSFileHandle)
     }
   }
 
@@ -63,11 +81,14 @@ extension Volume {
         throw .errno(.notPermitted)
       }
       guard inode.linkCount < Inode.maximumLinkCount else { throw .errno(.tooManyLinks) }
-      guard inode.linkCount > 0 else { throw .errno(.noSuchFileOrDirectory) }
+      guard inode.linkCount > 0 || inode.mayGetFirstName else {
+        throw .errno(.noSuchFileOrDirectory)
+      }
       try inode.requireLinkable()
       try requireNewName(name, in: directory)
       try directory.requireSameProject(as: inode)
       try directory.insertEntry(name, inode.number, type: type)
+      if inode.mayGetFirstName { try inode.noteFirstName() }
       inode.linkCount += 1
       inode.foldWriteTime()
       inode.noteChangeTime()

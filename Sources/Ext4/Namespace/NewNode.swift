@@ -84,10 +84,13 @@ extension Volume {
     // A directory with the set-group-id bit hands its group down, and to directories the bit as well.
     let inheritsGroup = directory.mode & 0o2000 != 0
     var permissions = node.permissions
-    if inheritsGroup, node.fileType == .directory { permissions |= 0o2000 }
+    let takesGroup = inheritsGroup || takesGroupsFromDirectories
+    if inheritsGroup, !takesGroupsFromDirectories, node.fileType == .directory {
+      permissions |= 0o2000
+    }
     let inode = try allocateInode(
       in: directory, mode: node.fileType.modeBits | permissions, userID: node.userID,
-      groupID: inheritsGroup ? directory.groupID : node.groupID)
+      groupID: takesGroup ? directory.groupID : node.groupID)
     do throws(Ext4Error) {
       inode.linkCount = node.fileType == .directory ? 2 : 1
       try fill(inode, with: node.content, parent: directory)
@@ -100,6 +103,12 @@ extension Volume {
       throw error
     }
     return inode
+  }
+
+  /// `grpid`, by option or by the superblock (EXT4_DEFM_BSDGROUPS). Set-group-ID bits are not handed down then (fs/ext4/ialloc.c).
+  private var takesGroupsFromDirectories: Bool {
+    options.groupsFromDirectory
+      ?? (superblock.pointee.s_default_mount_opts & UInt32(EXT2_DEFM_BSDGROUPS) != 0)
   }
 
   private func fill(

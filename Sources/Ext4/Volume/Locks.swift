@@ -3,10 +3,12 @@ import Glibc
 /// A lock that lets readers in together and writers alone.
 final class ReadWriteLock: @unchecked Sendable {
   private let lock: UnsafeMutablePointer<pthread_rwlock_t>
+  private let willWait: @Sendable () -> Void
 
-  /// `prefersWriters`: a writer that waits keeps new readers out, so that no stream of them keeps it waiting for ever. A reader
+  /// `willWait` is called by those who have to wait for it. `prefersWriters`: a writer that waits keeps new readers out, so that no stream of them keeps it waiting for ever. A reader
   /// must not ask for the lock a second time then.
-  init(prefersWriters: Bool = false) {
+  init(prefersWriters: Bool = false, willWait: @escaping @Sendable () -> Void) {
+    self.willWait = willWait
     lock = .allocate(capacity: 1)
     lock.initialize(to: pthread_rwlock_t())
     var attributes = pthread_rwlockattr_t()
@@ -26,14 +28,20 @@ final class ReadWriteLock: @unchecked Sendable {
 
   @inline(__always)
   func withReadLock<R, E>(_ body: () throws(E) -> R) throws(E) -> R {
-    pthread_rwlock_rdlock(lock)
+    if pthread_rwlock_tryrdlock(lock) != 0 {
+      willWait()
+      pthread_rwlock_rdlock(lock)
+    }
     defer { pthread_rwlock_unlock(lock) }
     return try body()
   }
 
   @inline(__always)
   func withWriteLock<R, E>(_ body: () throws(E) -> R) throws(E) -> R {
-    pthread_rwlock_wrlock(lock)
+    if pthread_rwlock_trywrlock(lock) != 0 {
+      willWait()
+      pthread_rwlock_wrlock(lock)
+    }
     defer { pthread_rwlock_unlock(lock) }
     return try body()
   }
@@ -42,8 +50,11 @@ final class ReadWriteLock: @unchecked Sendable {
 /// The lock of everything that libext2fs touches.
 final class MetadataLock: @unchecked Sendable {
   private let lock: UnsafeMutablePointer<pthread_mutex_t>
+  private let willWait: @Sendable () -> Void
 
-  init() {
+  /// `willWait` is called by those who have to wait for it.
+  init(willWait: @escaping @Sendable () -> Void) {
+    self.willWait = willWait
     lock = .allocate(capacity: 1)
     lock.initialize(to: pthread_mutex_t())
     pthread_mutex_init(lock, nil)
@@ -56,7 +67,10 @@ final class MetadataLock: @unchecked Sendable {
 
   @inline(__always)
   func withLock<R, E>(_ body: () throws(E) -> R) throws(E) -> R {
-    pthread_mutex_lock(lock)
+    if pthread_mutex_trylock(lock) != 0 {
+      willWait()
+      pthread_mutex_lock(lock)
+    }
     defer { pthread_mutex_unlock(lock) }
     return try body()
   }

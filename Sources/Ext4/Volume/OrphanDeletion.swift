@@ -23,12 +23,24 @@ extension Volume {
   }
 
   /// Finishes what an interrupted mount left on the list: files without names are deleted, others were being
-  /// truncated to the size that they have. Returns how many of each.
-  func processOrphans() throws(Ext4Error) -> (deleted: Int, truncated: Int) {
-    let left = try metadata.withLock { () throws(Ext4Error) in
-      let left = try orphansLeft()
-      for inode in left.reversed() { _ = orphans.insert(inode.number) }
-      return left
+  /// truncated to the size that they have. Returns how many of each; nil when the list is damaged, which is recorded, and nobody
+  /// will follow it again (ext4_orphan_cleanup).
+  func processOrphans() throws(Ext4Error) -> (deleted: Int, truncated: Int)? {
+    let left: [Inode]
+    do throws(Ext4Error) {
+      left = try metadata.withLock { () throws(Ext4Error) in
+        let left = try orphansLeft()
+        for inode in left.reversed() { _ = orphans.insert(inode.number) }
+        return left
+      }
+    } catch {
+      guard case .corrupted = error else { throw error }
+      try change { () throws(Ext4Error) in
+        superblock.pointee.s_last_orphan = 0
+        ext2fs_mark_super_dirty(fs)
+      }
+      note(error)
+      return nil
     }
     let deleted = metadata.withLock { left.count { $0.linkCount == 0 } }
     for inode in left { try finishOrphan(inode) }

@@ -148,6 +148,7 @@ extension Volume {
       number.rawValue <= superblock.pointee.s_inodes_count,
       number.rawValue != superblock.pointee.s_orphan_file_inum
     else { throw .corrupted(number, what: "the file of deleted files is damaged") }
+    try loadInodeBitmap(of: group(of: number))
     guard ext2fs_test_inode_bitmap2(fs.pointee.inode_map, number.rawValue) != 0 else { return nil }
     let inode = try inode(number)
     guard inode.fileType != nil else {

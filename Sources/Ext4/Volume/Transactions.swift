@@ -39,7 +39,7 @@ extension Volume {
 
   /// Changes metadata in as many steps as `step`, which returns whether it was the last, takes.
   func changeInSteps(_ step: () throws(Ext4Error) -> Bool) throws(Ext4Error) {
-    while try !change(step) {}
+    while try !change(step) { device.willWait() }
   }
 
   /// Changes metadata in several pieces, each of which takes the metadata lock, between which no commit may fall: together they change no

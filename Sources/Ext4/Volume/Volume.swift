@@ -26,6 +26,13 @@ public final class Volume: @unchecked Sendable {
     public var userAttributes: Bool?
     /// Subtract no metadata overhead from the size that statfs reports.
     public var minixDF = false
+    /// New files get the group of their directory, whatever its set-group-ID bit. Nil: what the superblock's default mount options say.
+    public var groupsFromDirectory: Bool?
+    /// Who may use the reserved blocks beside root. Nil: whom the superblock names.
+    public var reserveUser: UInt32?
+    public var reserveGroup: UInt32?
+    /// The device is told of freed blocks before they may be taken again.
+    public var discardsFreedBlocks = false
     /// Every change is on stable storage before it is acknowledged.
     public var synchronous = false
     /// The same, for changes to directories.
@@ -52,12 +59,12 @@ public final class Volume: @unchecked Sendable {
 
   let fs: ext2_filsys
   let cache: BlockCache
-  let metadata = MetadataLock()
+  let metadata: MetadataLock
   /// Held shared by a write between choosing new blocks and recording them, exclusively by a commit, so that
   /// no commit ever finds blocks taken whose data is not on its way to disk.
-  let commitGate = ReadWriteLock(prefersWriters: true)
+  let commitGate: ReadWriteLock
   /// Held by a commit: they come one after the other. Outside of the two locks above.
-  let committing = MetadataLock()
+  let committing: MetadataLock
   let inodes = InodeTable()
   let mappingBudget = MappingBudget()
 
@@ -74,8 +81,11 @@ public final class Volume: @unchecked Sendable {
 
   /// The groups whose bitmaps or descriptors changed since the last commit. Metadata lock held.
   var changedGroups = ChangedGroups()
+  var loadedBitmaps = LoadedBitmaps(groups: 0)
   /// Blocks that were freed and may not be taken yet, and who is told before they may. Metadata lock held.
   var freed = FreedBlocks()
+  /// The groups whose free blocks the device has forgotten, and from how many in a row on. Metadata lock held.
+  var trimmedGroups: [UInt32: UInt64] = [:]
   var blocksReused: (@Sendable (_ offset: UInt64, _ length: UInt64) -> Void)?
   /// The number of the last commit, and of the last that is on stable storage.
   let lastCommit = Atomic<UInt64>(0)
@@ -115,6 +125,9 @@ public final class Volume: @unchecked Sendable {
   ) {
     self.options = options
     self.device = device
+    metadata = MetadataLock(willWait: device.willWait)
+    commitGate = ReadWriteLock(prefersWriters: true, willWait: device.willWait)
+    committing = MetadataLock(willWait: device.willWait)
     self.cache = cache
     self.fs = fs
     self.features = features

@@ -10,6 +10,7 @@ extension Volume {
   @discardableResult
   public func commit() throws(Ext4Error) -> UInt64 {
     guard !options.readOnly, !isFrozen.load(ordering: .acquiring) else { return 0 }
+    device.willWait()
     return try committing.withLock { () throws(Ext4Error) in try commitAlone() }
   }
 
@@ -17,6 +18,7 @@ extension Volume {
   public func synchronize() throws(Ext4Error) {
     guard !options.readOnly else { return }
     guard isWritable else { throw .errno(.ioError) }
+    device.willWait()
     try committing.withLock { () throws(Ext4Error) in
       let before = durableCommit.load(ordering: .acquiring)
       // What the kernel writes over old data it tells nobody.
@@ -39,6 +41,7 @@ extension Volume {
   /// become full, a checkpoint.
   public func commitInBackground() throws(Ext4Error) {
     isCommitWanted.store(false, ordering: .releasing)
+    guard !hasShutDown else { return }
     if log == nil, hasFreedBlocks { try synchronize() } else { try commit() }
     if let log, log.wantsCheckpoint { try checkpoint() }
   }

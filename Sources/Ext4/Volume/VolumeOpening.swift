@@ -23,7 +23,7 @@ extension Volume {
       journal: opened?.0)
     do {
       try volume.checkGeometry()
-      if !options.readOnly { try volume.readBitmaps() }
+      if !options.readOnly { try volume.makeBitmaps() }
       try volume.checkRoot()
     } catch {
       volume.discard()
@@ -129,15 +129,6 @@ extension Volume {
         throw MountRefusal(
           "the descriptor of block group \(group) has a wrong checksum; run e2fsck on it")
       }
-    }
-  }
-
-  private func readBitmaps() throws(MountRefusal) {
-    let code = ext2fs_read_bitmaps(fs)
-    guard code == 0 else {
-      throw MountRefusal(
-        "its allocation bitmaps cannot be used (\(Self.libraryMessage(code))); run e2fsck on it, or "
-          + "mount it with -o ro")
     }
   }
 

@@ -25,7 +25,11 @@ extension Volume {
     guard !hasErrors else {
       return warnings + ["deleted files are left for e2fsck, since the file system has errors"]
     }
-    let (deleted, truncated) = try finishOrphansLeft()
+    guard let (deleted, truncated) = try finishOrphansLeft() else {
+      return warnings + [
+        "the list of deleted files is damaged, and their space stays lost until e2fsck is run on it"
+      ]
+    }
     if deleted + truncated > 0 {
       warnings.append(
         "finished the deletion of \(deleted) and the truncation of \(truncated) files that an "
@@ -49,8 +53,8 @@ extension Volume {
   }
 
   /// Finishes what an interrupted mount left on the orphan list and in the orphan file.
-  func finishOrphansLeft() throws(Ext4Error) -> (deleted: Int, truncated: Int) {
-    let listed = try processOrphans()
+  func finishOrphansLeft() throws(Ext4Error) -> (deleted: Int, truncated: Int)? {
+    guard let listed = try processOrphans() else { return nil }
     let filed = try processOrphanFile()
     return (listed.deleted + filed.deleted, listed.truncated + filed.truncated)
   }

@@ -112,6 +112,9 @@ public final class JournalLog: @unchecked Sendable {
     _ = Result { () throws(Errno) in try writeSuperblock { _ in } }
   }
 
+  /// Nothing more reaches the journal's device.
+  public func stopWriting() { area.device.stopWriting() }
+
   private func writeSuperblock(_ change: (inout State) -> Void) throws(Errno) {
     try writingSuperblock.withLock { _ throws(Errno) in
       var journal = state.withLock { state in

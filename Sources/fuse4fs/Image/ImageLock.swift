@@ -9,8 +9,9 @@ enum ImageLock {
   static func take(on image: borrowing OpenImage, path: String, writable: Bool)
     throws(StartupFailure)
   {
-    // udev holds a shared lock on a block device for a moment while it looks at it.
-    let attempts = image.isBlockDevice ? 20 : 1
+    // A daemon whose mount was just unmounted still writes, and udev holds a shared lock on a block device for a
+    // moment while it looks at it.
+    let attempts = 40
     for attempt in 1...attempts {
       if flock(image.descriptor, (writable ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0 { return }
       let error = Errno.last

@@ -105,6 +105,7 @@ final class IomapServer: IomapOperations, @unchecked Sendable {
         let window = try inode.withMapping(
           at: position, count: request.count, for: Self.purpose(of: operation)
         ) { window throws(Ext4Error) in window }
+        Session.willWait()
         usleep(300)
         return try publisher.answer(request, with: window, of: inode, blockSize: volume.blockSize)
       }

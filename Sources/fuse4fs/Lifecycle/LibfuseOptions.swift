@@ -6,13 +6,17 @@ extension MountOptions {
   ///
   /// - Parameters:
   ///   - image: where the name of the source comes from, unless `fsName` gives one.
-  ///   - isBlockMount: the kernel is to know the block device, which makes it a mount of the type fuseblk.
-  func libfuseOptions(for image: ImageSource, isBlockMount: Bool = false) -> [String] {
+  ///   - blockMountSize: the file system's block size, if the kernel is to know the block device, which makes it a mount of the type
+  ///     fuseblk; nil for others.
+  func libfuseOptions(for image: ImageSource, blockMountSize: Int? = nil) -> [String] {
     var list = [
       "fsname=" + MountOptionList.escape(fsName ?? image.path),
       "subtype=" + MountOptionList.escape(subtype ?? "fuse4fs"),
     ]
-    if isBlockMount { list.append("blkdev") }
+    if let blockMountSize {
+      // FIBMAP counts in these; the kernel knows no blocks larger than a page.
+      list += ["blkdev", "blksize=\(min(blockMountSize, sysconf(Int32(_SC_PAGESIZE))))"]
+    }
     if readOnly { list.append("ro") }
     // libfuse turns these two off by itself; fusermount3 lets only root turn them on.
     if !nodev && geteuid() == 0 { list.append("dev") }

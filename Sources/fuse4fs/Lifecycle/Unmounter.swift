@@ -1,4 +1,3 @@
-import CFuse3
 import FuseSession
 import Glibc
 import Logging
@@ -45,11 +44,7 @@ final class Unmounter: Sendable {
   }
 
   private func detach() {
-    let directory = open(mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    if directory >= 0 {
-      _ = cfuse_syncfs(directory)
-      close(directory)
-    }
+    KernelCache.writeBack(mountpoint)
     do throws(StartupFailure) {
       try MountPoint.detach(mountpoint)
     } catch {

@@ -5,6 +5,8 @@ enum Invocation {
   case mount(MountOptions)
   /// Without a mount point.
   case replay(MountOptions)
+  /// Of what is mounted already.
+  case remount(MountOptions)
   /// Help or version: for standard output.
   case print(String)
 
@@ -27,8 +29,12 @@ enum Invocation {
     } else if command.version {
       self = .print(Version.report)
     } else {
-      self =
-        command.replay ? .replay(try command.replayOptions()) : .mount(try command.mountOptions())
+      if command.replay {
+        self = .replay(try command.replayOptions())
+      } else {
+        let options = try command.mountOptions()
+        self = options.remount ? .remount(options) : .mount(options)
+      }
     }
   }
 }
@@ -111,11 +117,11 @@ private struct Command: ParsableCommand {
     options.debug = debug
     options.foreground = foreground || debug
     options.singleThread = singleThread
+    if optionLists.contains(where: { MountOptionList.split($0).contains("remount") }) {
+      Remount.takeOver(from: mountpoint, into: &options)
+    }
     for list in optionLists {
       try MountOptionList.apply(list, to: &options)
-    }
-    if options.noRecovery && !options.readOnly {
-      throw .usage("mount option 'norecovery' is for read-only mounts: use -o ro,norecovery")
     }
     if options.offset != nil && options.partition != nil {
       throw .usage("mount options 'offset' and 'partition' exclude each other")

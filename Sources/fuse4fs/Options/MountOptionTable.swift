@@ -46,6 +46,9 @@ enum MountOptionTable {
         "fakeroot", summary: "no permission checks: act in the mount as root would",
         effect: .set(\.fakeroot, true)),
       .init(
+        "idmap", summary: "mounts with mapped ids can be made of it (Linux 6.12)",
+        effect: .set(\.mappedIDs, true)),
+      .init(
         "uid", summary: "show this user as the owner of everything",
         effect: .assign("UID", \.uid, parseID)),
       .init(
@@ -61,7 +64,7 @@ enum MountOptionTable {
         effect: .assign(
           "continue|remount-ro|panic", \.errors, { ErrorsBehavior(rawValue: $0) })),
       .init(
-        "norecovery", "noload", summary: "leave a journal that needs recovery alone (needs ro)",
+        "norecovery", "noload", summary: "do not use the journal, nor replay it (then only ro)",
         effect: .set(\.noRecovery, true)),
       .init(
         "commit", summary: "seconds between commits of changes (5)",
@@ -87,6 +90,22 @@ enum MountOptionTable {
       .init(
         "minixdf", summary: "df counts the file system's own tables as used",
         effect: .set(\.minixDF, true)),
+      .init(
+        "grpid", "bsdgroups", summary: "new files have the group of their directory",
+        effect: .set(\.groupsFromDirectory, true)),
+      .init(
+        "nogrpid", "sysvgroups", summary: "only with the directory's set-group-ID bit (default)",
+        effect: .set(\.groupsFromDirectory, false)),
+      .init(
+        "resuid", summary: "this user may use the reserved blocks",
+        effect: .assign("UID", \.reserveUser, parseID)),
+      .init(
+        "resgid", summary: "this group may use the reserved blocks",
+        effect: .assign("GID", \.reserveGroup, parseID)),
+      .init(
+        "discard", summary: "tell the device which blocks have become free",
+        effect: .set(\.discard, true)),
+      .init("nodiscard", summary: "only fstrim does (default)", effect: .set(\.discard, false)),
       .init("bsddf", summary: "df leaves them out (default)", effect: .set(\.minixDF, false)),
     ])
 
@@ -119,6 +138,11 @@ enum MountOptionTable {
       .init(
         "strictatime", summary: "update access times always", effect: .set(\.atime, .strictatime)),
       .init(
+        "nodiratime", summary: "never update access times of directories",
+        effect: .set(\.directoryAtime, false)),
+      .init(
+        "diratime", summary: "update them, too (default)", effect: .set(\.directoryAtime, true)),
+      .init(
         "dirsync", summary: "changes of directories reach the disk at once",
         effect: .set(\.dirsync, true)),
       .init(
@@ -127,6 +151,9 @@ enum MountOptionTable {
       .init(
         "async", summary: "changes may wait in memory (default)", effect: .set(\.synchronous, false)
       ),
+      .init(
+        "remount", summary: "change a mount that is there, as far as that can be done; for root",
+        effect: .set(\.remount, true)),
       .init(
         "check_open", summary: "refuse to open immutable and append-only files as ext4 does",
         effect: .set(\.checkOpen, true)),
@@ -143,7 +170,9 @@ enum MountOptionTable {
     options: [
       .init(
         "defaults", "auto", "noauto", "fail", "nofail", "user", "nouser", "users", "nousers",
-        "owner", "noowner", "group", "nogroup", "_netdev", "comment", "x-*", "X-*",
+        "owner", "noowner", "group", "nogroup", "_netdev", "comment", "lazytime", "nolazytime",
+        "norelatime", "nostrictatime", "silent", "loud",
+        "mand", "nomand", "iversion", "noiversion", "user_id", "group_id", "blksize", "x-*", "X-*",
         summary: "", effect: .ignored)
     ])
 

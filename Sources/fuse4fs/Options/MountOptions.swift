@@ -16,6 +16,8 @@ struct MountOptions: Sendable, Equatable {
   var defaultPermissions = false
   /// Whoever may use the mount acts in it as root would.
   var fakeroot = false
+  /// The mount may be given mapped ids.
+  var mappedIDs = false
   /// Shown as the owner of every file, as vfat does.
   var uid: UInt32?
   /// Shown as the group of every file.
@@ -35,6 +37,13 @@ struct MountOptions: Sendable, Equatable {
   var userXattr: Bool?
   /// Statfs counts the file system's own tables as used space instead of leaving them out.
   var minixDF = false
+  /// Nil: what the superblock's default mount options say.
+  var groupsFromDirectory: Bool?
+  /// Who may use the reserved blocks beside root; nil: what the superblock says.
+  var reserveUser: UInt32?
+  var reserveGroup: UInt32?
+  /// The device is told which blocks have become free.
+  var discard = false
 
   // The journal.
   /// Seconds; nil or 0: five.
@@ -49,6 +58,7 @@ struct MountOptions: Sendable, Equatable {
   var nosuid = true
   var noexec = false
   var atime = AccessTimePolicy.relatime
+  var directoryAtime = true
   var dirsync = false
   var synchronous = false
   /// Open(2) of immutable and append-only files is refused as by ext4.
@@ -57,6 +67,9 @@ struct MountOptions: Sendable, Equatable {
   var fsName: String?
   /// What the mount table shows after `fuse.`; nil: `fuse4fs`.
   var subtype: String?
+
+  /// Change the mount that is there.
+  var remount = false
 
   // Who moves the data of files.
   /// Nil: `auto`.

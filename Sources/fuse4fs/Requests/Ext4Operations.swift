@@ -2,6 +2,7 @@ import Ext4
 import FuseSession
 import Glibc
 import Logging
+import Synchronization
 import SystemPackage
 
 /// The requests of the kernel, carried out on a volume.
@@ -9,13 +10,21 @@ import SystemPackage
 /// Node ids are inode numbers, so that no table translates them; only the root's differ.
 final class Ext4Operations: FileSystemOperations {
   let volume: Volume
-  private let presentation: Presentation
+  let presentation: Presentation
   private let atime: Ext4.AccessTimePolicy
+  private let directoryAtime: Ext4.AccessTimePolicy
   private let synchronousDirectories: Bool
   private let synchronous: Bool
-  private let guardian: Guardian
+  let guardian: Guardian
   /// Set where the kernel may move data by itself.
-  private let iomap: IomapServer?
+  let iomap: IomapServer?
+  let privilege: Privilege
+  let log = Logger(label: "fuse4fs.requests")
+  /// Where the mount is, and whether there is only one thread to serve it.
+  let mountpoint: String
+  let isSingleThreaded: Bool
+  /// Somebody has asked that nothing be written any more.
+  let shutdownHasBegun = Atomic<Bool>(false)
   private let atEnd: @Sendable () -> Void
 
   /// `atEnd`: the mount has ended, and whoever ended it waits.
@@ -26,6 +35,9 @@ final class Ext4Operations: FileSystemOperations {
     self.volume = volume
     self.guardian = guardian
     self.iomap = iomap
+    privilege = Privilege(isForEverybody: options.fakeroot)
+    mountpoint = options.mountpoint
+    isSingleThreaded = options.singleThread
     self.atEnd = atEnd
     presentation = Presentation(
       userID: options.uid, groupID: options.gid, iomap: iomap)
@@ -35,13 +47,20 @@ final class Ext4Operations: FileSystemOperations {
       case .relatime: .relatime
       case .strictatime: .strictatime
       }
+    directoryAtime = options.directoryAtime ? atime : .noatime
     synchronous = options.synchronous
     synchronousDirectories = options.dirsync || options.synchronous
   }
 
   @inline(__always)
-  private func attempt<T>(_ body: () throws(Ext4Error) -> T) throws(Errno) -> T {
+  func attempt<T>(_ body: () throws(Ext4Error) -> T) throws(Errno) -> T {
     try guardian.attempt(body)
+  }
+
+  /// The same for what only looks at metadata.
+  @inline(__always)
+  private func look<T>(_ body: () throws(Ext4Error) -> T) throws(Errno) -> T {
+    try guardian.attemptToLook(body)
   }
 
   /// The same for what changes directories: with `dirsync`, it is on disk before it is answered.
@@ -64,7 +83,7 @@ final class Ext4Operations: FileSystemOperations {
     if synchronous || inode.isSynchronous { try volume.synchronize() }
   }
 
-  private func inode(_ node: NodeID) throws(Ext4Error) -> Inode {
+  func inode(_ node: NodeID) throws(Ext4Error) -> Inode {
     try volume.node(InodeNumber(node: node))
   }
 
@@ -83,7 +102,7 @@ final class Ext4Operations: FileSystemOperations {
   // MARK: Names
 
   func lookup(_ name: UnsafeRawBufferPointer, in parent: NodeID) throws(Errno) -> Entry {
-    try attempt { () throws(Ext4Error) in
+    try look { () throws(Ext4Error) in
       entry(try volume.lookup(try FileName(name), in: try inode(parent)))
     }
   }
@@ -119,6 +138,18 @@ final class Ext4Operations: FileSystemOperations {
     return try make(content, name, in: parent, mode: mode, for: caller)
   }
 
+  func makeTemporaryFile(
+    in parent: NodeID, mode: UInt32, for caller: Caller
+  ) throws(Errno) -> Entry {
+    let made = try change { () throws(Ext4Error) in
+      let directory = try inode(parent)
+      let node = newNode(.regularFile, in: directory, mode: mode, for: caller)
+      return entry(try volume.createTemporary(node, in: directory))
+    }
+    try open(made.node)
+    return made
+  }
+
   func makeDirectory(
     _ name: UnsafeRawBufferPointer, in parent: NodeID, mode: UInt32, for caller: Caller
   ) throws(Errno) -> Entry {
@@ -138,16 +169,23 @@ final class Ext4Operations: FileSystemOperations {
   ) throws(Errno) -> Entry {
     try change(parent) { () throws(Ext4Error) in
       let directory = try inode(parent)
-      var node = NewNode(
-        content, permissions: UInt16(truncatingIfNeeded: mode), umask: caller.umask,
-        userID: caller.userID, groupID: caller.groupID)
-      node.isComplete = directory.isManagedByKernel
+      let node = newNode(content, in: directory, mode: mode, for: caller)
       return entry(try volume.create(node, named: try FileName(name), in: directory))
     }
   }
 
+  private func newNode(
+    _ content: NewNode.Content, in directory: Inode, mode: UInt32, for caller: Caller
+  ) -> NewNode {
+    var node = NewNode(
+      content, permissions: UInt16(truncatingIfNeeded: mode), umask: caller.umask,
+      userID: caller.userID, groupID: caller.groupID)
+    node.isComplete = directory.isManagedByKernel
+    return node
+  }
+
   func readLink(_ node: NodeID) throws(Errno) -> [UInt8] {
-    try attempt { () throws(Ext4Error) in try inode(node).linkTarget() }
+    try look { () throws(Ext4Error) in try inode(node).linkTarget() }
   }
 
   func link(_ node: NodeID, as name: UnsafeRawBufferPointer, in parent: NodeID) throws(Errno)
@@ -188,10 +226,10 @@ final class Ext4Operations: FileSystemOperations {
     _ node: NodeID, from offset: UInt64, into buffer: inout DirectoryBuffer
   ) throws(Errno) {
     do throws(Errno) {
-      try attempt { () throws(Ext4Error) in
+      try look { () throws(Ext4Error) in
         let directory = try inode(node)
         try list(directory, from: offset, into: &buffer)
-        if offset == 0 { try directory.noteAccess(atime) }
+        if offset == 0 { try directory.noteAccess(directoryAtime) }
       }
     } catch {
       // What has been found before goes out, since the kernel holds references to it; the error comes with the next call.
@@ -227,7 +265,8 @@ final class Ext4Operations: FileSystemOperations {
   // MARK: Attributes
 
   func attributes(of node: NodeID, beforeWrite: Bool) throws(Errno) -> Attributes {
-    try attempt { () throws(Ext4Error) in
+    if beforeWrite, volume.hasShutDown { throw .ioError }
+    return try look { () throws(Ext4Error) in
       let inode = try inode(node)
       if beforeWrite, !inode.isManagedByKernel { try inode.admitWriter() }
       var attributes = attributes(inode)
@@ -260,7 +299,7 @@ final class Ext4Operations: FileSystemOperations {
   }
 
   func extendedAttribute(_ name: UnsafePointer<CChar>, of node: NodeID) throws(Errno) -> [UInt8] {
-    try attempt { () throws(Ext4Error) in try inode(node).extendedAttribute(name) }
+    try look { () throws(Ext4Error) in try inode(node).extendedAttribute(name) }
   }
 
   func setExtendedAttribute(
@@ -279,7 +318,7 @@ final class Ext4Operations: FileSystemOperations {
   }
 
   func extendedAttributeNames(of node: NodeID, for caller: Caller) throws(Errno) -> [UInt8] {
-    try attempt { () throws(Ext4Error) in
+    try look { () throws(Ext4Error) in
       try inode(node).extendedAttributeNames(toPrivileged: caller.userID == 0)
     }
   }
@@ -290,15 +329,6 @@ final class Ext4Operations: FileSystemOperations {
       try inode.removeExtendedAttribute(name)
       if inode.mustTellOfBlocks() { Session.invalidateAttributes(of: node) }
       try settle(inode)
-    }
-  }
-
-  func control(
-    _ node: NodeID, command: UInt32, input: UnsafeRawBufferPointer, outputCapacity: Int
-  ) throws(Errno) -> [UInt8] {
-    try attempt { () throws(Ext4Error) in
-      try FlagControl(command: command, input: input, outputCapacity: outputCapacity)
-        .carryOut(on: try inode(node))
     }
   }
 
@@ -403,6 +433,17 @@ final class Ext4Operations: FileSystemOperations {
     guard let target = SeekTarget(rawValue: whence) else { throw .invalidArgument }
     return try attempt { () throws(Ext4Error) in
       try inode(node).seek(from: offset, toData: target == .data)
+    }
+  }
+
+  func deviceBlock(of node: NodeID, at index: UInt64, size: UInt32) throws(Errno) -> UInt64 {
+    let (position, overflow) = index.multipliedReportingOverflow(by: UInt64(size))
+    guard size > 0, !overflow else { return 0 }
+    return try look { () throws(Ext4Error) in
+      // The kernel may count in larger blocks than the file system has, and from 6.17 on does.
+      let position = try inode(node).devicePosition(at: position, count: UInt64(size))
+      guard let position, position % UInt64(size) == 0 else { return 0 }
+      return position / UInt64(size)
     }
   }
 

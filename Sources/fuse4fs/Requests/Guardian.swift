@@ -1,4 +1,5 @@
 import Ext4
+import FuseSession
 import Glibc
 import Synchronization
 import SystemPackage
@@ -18,6 +19,18 @@ final class Guardian: Sendable {
   @inline(__always)
   func attempt<T>(_ body: () throws(Ext4Error) -> T) throws(Errno) -> T {
     guard !volume.hasShutDown else { throw .ioError }
+    return try attemptAnyway(body)
+  }
+
+  /// The same for what only looks at metadata, which after a shutdown on request still can be done.
+  @inline(__always)
+  func attemptToLook<T>(_ body: () throws(Ext4Error) -> T) throws(Errno) -> T {
+    guard volume.canBeLookedAt else { throw .ioError }
+    return try attemptAnyway(body)
+  }
+
+  @inline(__always)
+  private func attemptAnyway<T>(_ body: () throws(Ext4Error) -> T) throws(Errno) -> T {
     do throws(Ext4Error) {
       return try body()
     } catch {
@@ -29,6 +42,7 @@ final class Guardian: Sendable {
     from error: Ext4Error, _ body: () throws(Ext4Error) -> T
   ) throws(Errno) -> T {
     var failure = error
+    if failure.errno == .noSpace { Session.willWait() }
     // Freed blocks that wait for a commit are there for the asking.
     if failure.errno == .noSpace, volume.hasFreedBlocks {
       do throws(Ext4Error) {
@@ -52,6 +66,16 @@ final class Guardian: Sendable {
     throw failure.errno
   }
 
+  /// What goes wrong in `body`; damage is recorded.
+  func failure(in body: () throws(Ext4Error) -> Void) -> Errno? {
+    do throws(Errno) {
+      try attempt(body)
+      return nil
+    } catch {
+      return error
+    }
+  }
+
   /// Calls `body` once writing has stopped because of damage.
   func whenWritingStops(_ body: @escaping @Sendable () -> Void) {
     stopped.withLock { $0 = body }
@@ -59,6 +83,8 @@ final class Guardian: Sendable {
 
   /// Something is wrong with the file system or its device.
   func record(_ failure: Ext4Error) {
+    // What fails because nothing may be written any more is no damage.
+    guard !volume.hasShutDown else { return }
     guard incidents.record(failure, on: volume) else { return }
     stopped.withLock { $0 }?()
   }

@@ -1,4 +1,5 @@
 import Ext4
+import FuseSession
 import Glibc
 import Logging
 import Synchronization
@@ -17,6 +18,7 @@ final class IncidentLog: Sendable {
   /// Returns true once: when writing has stopped because of an error.
   @discardableResult
   func record(_ error: Ext4Error, on volume: Volume) -> Bool {
+    Session.willWait()
     volume.note(error)
     let text = Self.describe(error)
     // A hostile image may have any number of bad places; a thousand of them tell enough.

@@ -40,7 +40,9 @@ struct Presentation: Sendable {
 
   func entry(_ status: FileStatus) -> Entry {
     Entry(
-      node: status.inode.nodeID, generation: UInt64(status.generation),
+      node: status.inode.nodeID,
+      // The kernel demands it of its root (fs/fuse/dir.c, `fuse_lookup_name`).
+      generation: status.inode == .root ? 0 : UInt64(status.knownGeneration),
       attributes: attributes(status))
   }
 

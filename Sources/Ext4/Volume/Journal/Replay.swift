@@ -39,7 +39,11 @@ extension Volume {
     options.readOnly = false
     let volume = try open(device, options: options)
     do throws(Ext4Error) {
-      (report.deleted, report.truncated) = try volume.finishOrphans()
+      guard let finished = try volume.finishOrphans() else {
+        report.orphansLeft = "the list of deleted files is damaged; run e2fsck on the file system"
+        return report
+      }
+      (report.deleted, report.truncated) = finished
     } catch {
       throw MountRefusal(
         "deleted files could not be freed (\(error.errno)); run e2fsck on the file system")
@@ -57,8 +61,8 @@ extension Volume {
   }
 
   /// A short mount for the orphans' sake.
-  private func finishOrphans() throws(Ext4Error) -> (deleted: Int, truncated: Int) {
-    let found: (deleted: Int, truncated: Int)
+  private func finishOrphans() throws(Ext4Error) -> (deleted: Int, truncated: Int)? {
+    let found: (deleted: Int, truncated: Int)?
     do throws(Ext4Error) {
       try beginUse(countsAsMount: false)
       found = try finishOrphansLeft()

@@ -20,6 +20,7 @@ struct FlagControl {
   private static let extendedFlags: [(extended: UInt32, flag: InodeFlags)] = [
     (0x0000_0008, .immutable), (0x0000_0010, .appendOnly), (0x0000_0020, .synchronous),
     (0x0000_0040, .noAccessTime), (0x0000_0080, .noDump), (0x0000_0200, .inheritProject),
+    (0x0000_8000, .directAccess),
   ]
 
   private let command: Command
@@ -81,8 +82,4 @@ struct FlagControl {
       return []
     }
   }
-}
-
-extension Errno {
-  fileprivate static let inappropriateIOCTL = Errno(rawValue: 25)
 }

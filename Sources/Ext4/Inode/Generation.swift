@@ -1,0 +1,21 @@
+import SystemPackage
+
+// The number that tells an inode from those that had its number before: NFS handles hold both.
+extension Inode {
+  /// ENOTTY with metadata checksums, which the number goes into: as the kernel has it (fs/ext4/ioctl.c).
+  ///
+  /// Whoever knows the inode goes on knowing it by the old number until it has forgotten it: the kernel takes an inode whose number changes
+  /// for another one.
+  public func setGeneration(_ generation: UInt32) throws(Ext4Error) {
+    guard !volume.features.readOnlyCompatible.contains(.metadataChecksums) else {
+      throw .errno(.inappropriateIOCTL)
+    }
+    try volume.requireWritable()
+    try volume.change { () throws(Ext4Error) in
+      if knownGeneration == nil { knownGeneration = self.generation }
+      raw.pointee.i_generation = generation
+      noteChangeTime()
+      try store()
+    }
+  }
+}

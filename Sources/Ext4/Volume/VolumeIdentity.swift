@@ -1,0 +1,30 @@
+import CExt2FS
+import SystemPackage
+
+// What a file system is called.
+extension Volume {
+  /// The most bytes of a label (EXT4_LABEL_MAX).
+  private static let maximumLabelLength = 16
+
+  /// Without the zeros at its end.
+  public var label: [UInt8] {
+    metadata.withLock {
+      withUnsafeBytes(of: superblock.pointee.s_volume_name) { Array($0.prefix { $0 != 0 }) }
+    }
+  }
+
+  /// EINVAL for more than 16 bytes. It is on stable storage when this returns; backups of the superblock keep the old one until the file
+  /// system is next resized or tuned.
+  public func setLabel(_ label: some Collection<UInt8>) throws(Ext4Error) {
+    guard label.count <= Self.maximumLabelLength else { throw .errno(.invalidArgument) }
+    try requireWritable()
+    try change { () throws(Ext4Error) in
+      withUnsafeMutableBytes(of: &superblock.pointee.s_volume_name) { name in
+        name.initializeMemory(as: UInt8.self, repeating: 0)
+        name.copyBytes(from: label)
+      }
+      ext2fs_mark_super_dirty(fs)
+    }
+    try synchronize()
+  }
+}

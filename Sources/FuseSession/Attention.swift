@@ -1,0 +1,61 @@
+import Glibc
+
+/// How long the leader keeps looking for the next request before it sleeps.
+///
+/// A program that waits for one answer after the other sends its next request within microseconds, and to be woken for it
+/// takes several times as long as to serve it. The time is spent on where it has paid, and halved each time that it has not; with one
+/// processor it would be the program's own.
+struct Attention {
+  /// Nanoseconds.
+  private static let longest: UInt64 = 60_000
+  private static let shortest: UInt64 = 4_000
+  /// Somebody else needs the processor if the thread was not running for so long.
+  private static let interruption: UInt64 = 40_000
+
+  private let limit: UInt64
+  private var window: UInt64
+  private var began: UInt64?
+  private var lastLook: UInt64 = 0
+
+  init(processors: Int = Self.processors) {
+    limit = processors > 1 ? Self.longest : 0
+    window = limit
+  }
+
+  static var processors: Int { sysconf(Int32(_SC_NPROCESSORS_ONLN)) }
+
+  /// There is no request. Whether to look again at once, rather than to sleep.
+  mutating func looksAgain(at now: UInt64) -> Bool {
+    guard let began else {
+      began = now
+      lastLook = now
+      return window > 0
+    }
+    let gap = now - lastLook
+    lastLook = now
+    if gap > Self.interruption { window = 0 }
+    guard now - began < window else {
+      window = window / 2 < Self.shortest ? 0 : window / 2
+      return false
+    }
+    return true
+  }
+
+  /// There is a request, that was looked for, or waited for `slept` nanoseconds.
+  mutating func found(afterSleeping slept: UInt64?) {
+    guard began != nil else { return }
+    began = nil
+    if let slept {
+      // It would have come in time.
+      if slept < limit { window = min(limit, max(window * 2, Self.shortest)) }
+    } else {
+      window = limit
+    }
+  }
+
+  static var now: UInt64 {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+  }
+}

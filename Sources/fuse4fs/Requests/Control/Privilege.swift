@@ -1,0 +1,30 @@
+import FuseSession
+
+/// What a caller may do that the kernel leaves to the file system to decide.
+struct Privilege {
+  /// Whoever may use the mount acts in it as root would.
+  let isForEverybody: Bool
+
+  /// CAP_SYS_ADMIN.
+  func administers(_ caller: Caller) -> Bool { has(21, caller) }
+
+  /// The owner, or CAP_FOWNER.
+  func owns(_ owner: UInt32, _ caller: Caller) -> Bool { caller.userID == owner || has(3, caller) }
+
+  /// FUSE tells only ids. Root has what /proc says that it has, or everything where that says nothing; capabilities of anybody else
+  /// may be those of another user namespace, and do not count.
+  private func has(_ capability: UInt64, _ caller: Caller) -> Bool {
+    if isForEverybody { return true }
+    guard caller.userID == 0 else { return false }
+    return effectiveCapabilities(of: caller).map { $0 >> capability & 1 != 0 } ?? true
+  }
+
+  private func effectiveCapabilities(of caller: Caller) -> UInt64? {
+    guard caller.thread > 0 else { return nil }
+    let field = "CapEff:"
+    let lines = SystemFile.contents("/proc/\(caller.thread)/status")?.split(separator: "\n")
+    let line = lines?.first { $0.hasPrefix(field) }
+    let digits = line?.dropFirst(field.count).drop { $0 == "\t" || $0 == " " }
+    return digits.flatMap { UInt64($0, radix: 16) }
+  }
+}

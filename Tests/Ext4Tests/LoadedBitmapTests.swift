@@ -1,0 +1,113 @@
+import Glibc
+import Journal
+import TestSupport
+import Testing
+
+import struct SystemPackage.Errno
+
+@testable import Ext4
+
+/// Bitmaps are read group by group, when somebody looks for room there.
+@Suite struct LoadedBitmapTests {
+  /// Writes `count` bytes from the beginning on, and returns what was in the way.
+  private static func write(_ count: Int, to inode: Inode) -> Ext4Error? {
+    let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 1)
+    defer { bytes.deallocate() }
+    memset(bytes.baseAddress!, 0x5A, count)
+    do throws(Ext4Error) {
+      _ = try inode.write(UnsafeRawBufferPointer(bytes), at: 0, options: [])
+      return nil
+    } catch {
+      return error
+    }
+  }
+
+  /// Where a group's own metadata lies, which a bitmap that was never written does not say.
+  @Test(arguments: [
+    [], ["^flex_bg"], ["meta_bg", "^resize_inode"], ["^metadata_csum", "uninit_bg"],
+    ["^metadata_csum", "^uninit_bg"], ["sparse_super2", "^has_journal"],
+    ["^extents", "^64bit", "^flex_bg"],
+  ])
+  func aFileSystemIsFilledAndEmptied(features: [String]) throws {
+    // Groups of 8 MiB.
+    try DirectoryFixture.with(size: "100M", features: features, blockSize: 1024) { fixture in
+      let volume = fixture.volume
+      var files: [Inode] = []
+      var full: Ext4Error?
+      while full == nil, files.count < 1000 {
+        let file = try fixture.make(.regularFile, "file\(files.count)")
+        files.append(file)
+        full = Self.write(1 << 20, to: file)
+      }
+      #expect(full?.errno == .noSpace)
+      #expect(files.count > 70)
+      try volume.synchronize()
+      #expect(volume.statistics().freeBlocks < volume.blockCount / 25)
+      for index in files.indices where index % 2 == 0 {
+        try fixture.unlink("file\(index)", in: try fixture.root)
+      }
+    }
+  }
+
+  /// As many inodes as there are.
+  @Test func allInodesAreTaken() throws {
+    try DirectoryFixture.with(size: "32M", blockSize: 1024, options: ["-N", "2048"]) { fixture in
+      var full: Ext4Error?
+      for count in 0..<3000 where full == nil {
+        do {
+          try fixture.make(.fifo, "fifo\(count)")
+        } catch {
+          full = try #require(error as? Ext4Error)
+        }
+      }
+      #expect(full?.errno == .noSpace)
+      #expect(fixture.volume.statistics().freeInodes == 0)
+    }
+  }
+
+  @Test func hugeFileSystemsCostWhatIsUsed() throws {
+    try Scratch.with { scratch in
+      let image = try Image(
+        at: scratch.appending("image"), size: "4T",
+        options: [
+          "-E", "lazy_itable_init=1,lazy_journal_init=1,num_backup_sb=0", "-O", "sparse_super2",
+        ])
+      try DirectoryFixture.open(image) { fixture in
+        let volume = fixture.volume
+        let file = try fixture.make(.regularFile, "file")
+        #expect(Self.write(4096, to: file) == nil)
+        let groups = volume.fs.pointee.group_desc_count
+        #expect(groups > 30_000)
+        let loaded = (0..<groups).count { volume.loadedBitmaps.hasBlocks(of: $0) }
+        #expect(1...4 ~= loaded)
+        try volume.close()
+      }
+      #expect(try image.debugfs("stat /file").contains("Size: 4096"))
+    }
+  }
+
+  /// What a bitmap says that fails its checksum is not believed: nothing is taken there, and nothing is written any more.
+  @Test func aDamagedBitmapEndsWriting() throws {
+    try Scratch.with { scratch in
+      let image = try Image(at: scratch.appending("image"), size: "64M")
+      let bitmap = try #require(
+        try Command(["dumpe2fs", image.path.string]).succeed().output
+          .firstMatch(of: /Block bitmap at (\d+)/)?.output.1)
+      let offset = try #require(UInt64(bitmap)) * 4096
+      let descriptor = try Syscall.open(image.path, O_RDWR)
+      let free = [UInt8](repeating: 0, count: 64)
+      #expect(pwrite(descriptor, free, free.count, off_t(offset)) == free.count)
+      close(descriptor)
+
+      try DirectoryFixture.open(image) { fixture in
+        let file = try fixture.make(.regularFile, "file")
+        #expect(Self.write(4096, to: file)?.errno == .corrupted)
+        fixture.volume.discardForTest()
+      }
+    }
+  }
+}
+
+extension Volume {
+  fileprivate func discardForTest() { metadata.withLock { discard() } }
+}
