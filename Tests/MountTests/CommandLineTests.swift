@@ -106,6 +106,26 @@ extension RealMounts {
       }
     }
 
+    @Test func aWriteProtectedDeviceIsMountedReadOnly() throws {
+      let helper = FilePath(#filePath)
+        .removingLastComponent().removingLastComponent().removingLastComponent()
+        .appending("scripts/mount.fuse.ext4")
+      try Site.with { site in
+        let binaries = try Daemon.binary.get().removingLastComponent()
+        try LoopDevice.with(site.image.path, options: ["--read-only"]) { device in
+          let mount = "PATH='\(binaries)':$PATH '\(helper)' \(device) '\(site.point)'"
+          let run = try Command(shell: mount).succeed()
+          #expect(run.errors.contains("write-protected, mounted read-only"))
+          #expect(try #require(MountTable.entry(at: site.point)).type == "fuse.ext4")
+          #expect(throws: Errno.readOnlyFileSystem) {
+            try Syscall.mkdir(site.point.appending("directory"))
+          }
+          try Command(["umount", site.point.string]).succeed()
+          try Mounted.waitForEnd(of: device)
+        }
+      }
+    }
+
     /// mount(8) finds fuse4fs in /usr/local/bin by way of mount.fuse3(8), whatever the PATH, with options from
     /// the command line or from fstab(5): both of our own, in a mount namespace.
     @Test func throughMount() throws {

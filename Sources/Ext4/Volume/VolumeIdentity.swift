@@ -26,5 +26,7 @@ extension Volume {
       ext2fs_mark_super_dirty(fs)
     }
     try synchronize()
+    // Those who read the device by themselves, such as blkid(8), find it there.
+    try checkpoint()
   }
 }
