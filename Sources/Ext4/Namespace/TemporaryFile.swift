@@ -7,7 +7,7 @@ extension Volume {
     _ node: NewNode, in directory: Inode
   ) throws(Ext4Error) -> Inode {
     try requireWritable()
-    return try change { () throws(Ext4Error) in
+    return try change(credits: creationCredits) { () throws(Ext4Error) in
       guard directory.isDirectory else { throw .errno(.notDirectory) }
       guard directory.linkCount > 0 else { throw .errno(.noSuchFileOrDirectory) }
       let inode = try makeInode(for: node, in: directory)
