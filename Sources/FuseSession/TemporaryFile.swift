@@ -16,8 +16,10 @@ enum TemporaryFile {
         for: Caller(of: worker.header, umask: umask))
       withUnsafeTemporaryAllocation(byteCount: Answer.createdSize, alignment: 8) { bytes in
         Answer.encodeCreated(entry, into: bytes, revision: session.iomapRevision)
-        session.handles.open()
-        if !worker.reply(UnsafeRawBufferPointer(bytes)) { session.handles.close() }
+        // Where opening is declined, the kernel does not say either when it has closed a file.
+        let isCounted = !OperationTable.canDecline(.file)
+        if isCounted { session.handles.open() }
+        if !worker.reply(UnsafeRawBufferPointer(bytes)), isCounted { session.handles.close() }
       }
     } catch {
       worker.reply(error)

@@ -37,6 +37,21 @@ import Testing
     #expect(made.thread == getpid())
   }
 
+  /// Where the kernel was told not to ask about opening, it does not tell about closing either, for which the end of a mount would wait.
+  @Test(arguments: [true, false])
+  func isAwaitedWhereTheKernelTells(isOpeningDeclined: Bool) throws {
+    let kernel = try SocketKernel()
+    try kernel.initialize(
+      offering: isOpeningDeclined
+        ? SocketKernel.usualFlags : SocketKernel.usualFlags & ~UInt32(FUSE_NO_OPEN_SUPPORT))
+    kernel.files.script.withLock {
+      $0.entries[""] = Entry(
+        node: NodeID(77), generation: 5, attributes: .sample(mode: 0o100_600))
+    }
+    #expect(try kernel.ask(opcode, node: 9, request).error == 0)
+    #expect(kernel.session.handles.waitForNone(seconds: 0) == isOpeningDeclined)
+  }
+
   @Test func errorsAreAnswered() throws {
     let kernel = try SocketKernel()
     try kernel.initialize()
