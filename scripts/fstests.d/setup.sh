@@ -85,6 +85,8 @@ write_configuration() {
     echo "export SCRATCH_DEV=$scratch_device SCRATCH_MNT=/mnt/${work##*/}/scratch"
     echo "export RESULT_BASE=/mnt/work/results"
     if [ "$label" != kernel ]; then mount_options=allow_other,default_permissions,suid,dev$options; fi
+    # The tests want open(2) refused as ext4 refuses it; by default the kernel does not ask the daemon.
+    if [ "$label" = fuse4fs ]; then mount_options+=,check_open; fi
     echo ". /mnt/work/type.config"
     echo "export MOUNT_OPTIONS='-o $mount_options' TEST_FS_MOUNT_OPTS='-o $mount_options'"
     echo "export MKFS_OPTIONS='${mkfs_options[*]}' FSCK_OPTIONS='-nf'"

@@ -53,7 +53,7 @@ extension Volume {
 
   /// What new inodes keep free behind the classic 128 bytes for fixed fields: what the superblock asks for,
   /// at least the fields that this version knows (ext4_fill_super, s_want_extra_isize).
-  private var extraInodeSize: UInt16 {
+  var extraInodeSize: UInt16 {
     let known = UInt16(MemoryLayout<ext2_inode_large>.size - MemoryLayout<ext2_inode>.size)
     let wanted = max(
       superblock.pointee.s_want_extra_isize, superblock.pointee.s_min_extra_isize, known)

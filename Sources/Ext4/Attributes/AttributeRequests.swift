@@ -25,6 +25,7 @@ extension Inode {
     try volume.requireWritable()
     try volume.change(credits: try credits(valueSize: value.count)) { () throws(Ext4Error) in
       try requireAttributesChangeable()
+      try growExtraFields()
       let sectors = sectorCount
       defer { if sectorCount != sectors { hasNewBlocks.store(true, ordering: .releasing) } }
       let changed: Bool

@@ -182,7 +182,7 @@ extension Inode {
     ext2fs_mark_super_dirty(volume.fs)
   }
 
-  private func changeBlock(
+  func changeBlock(
     _ block: AttributeBlock?, _ name: AttributeName, to value: AttributeContent?
   ) throws(Ext4Error) {
     let packed: PackedAttributes

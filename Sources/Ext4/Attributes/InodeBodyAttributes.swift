@@ -38,10 +38,16 @@ extension Inode {
     let dropped = try valueInodes(in: area) { $0.matches(name) }
     let packed = try PackedAttributes(area, setting: name, to: value, of: self)
     try value?.valueInode?.changeValueReferences(by: 1)
+    replaceBody(with: packed)
+    try changeReferences(to: dropped, by: -1)
+  }
+
+  /// `packed` is as large as the place for attributes.
+  func replaceBody(with packed: borrowing PackedAttributes) {
+    guard let area = bodyArea else { return }
     memcpy(area.start, packed.bytes, area.size)
     // Without attributes there is no magic number either, so that other bytes may follow the fields.
     area.header.storeBytes(of: packed.isEmpty ? 0 : AttributeBlock.magic, as: UInt32.self)
-    try changeReferences(to: dropped, by: -1)
   }
 }
 

@@ -58,6 +58,12 @@ struct PackedAttributes: ~Copyable {
     if let value { try append(name, value, of: owner) }
   }
 
+  /// What `area` holds, in a place of another size.
+  init(moving area: AttributeArea, toSize size: Int, of owner: Inode) throws(Ext4Error) {
+    self.init(size: size, firstEntry: area.firstEntry)
+    for entry in area.entries { try append(entry, of: area, owner) }
+  }
+
   deinit { bytes.deallocate() }
 
   var isEmpty: Bool { entryOffset == firstEntry }

@@ -58,6 +58,19 @@ extension Inode {
     return true
   }
 
+  /// Divides the one leaf of a new index, as make_indexed_dir does, so that directories grow by the same steps as the kernel's. It
+  /// has room for `entry`, since "." and ".." have left it; when the file system is full, that is enough.
+  func divideFirstLeaf(for entry: NewEntry) throws(Ext4Error) {
+    guard let tree = try HashTree(of: self),
+      let path = try tree.path(to: tree.hash(entry.name).major)
+    else { return }
+    do throws(Ext4Error) {
+      try split(try leaf(path.leaf), at: path, of: tree, for: entry, evenWithRoom: true)
+    } catch {
+      guard error.errno == .noSpace else { throw error }
+    }
+  }
+
   /// Makes room for one more entry in the node above the leaf, or does a step towards it: splits the
   /// lowest node whose parent has room, or puts a new level below a full root.
   private func growIndex(_ tree: HashTree, _ path: HashTree.Path) throws(Ext4Error) {
@@ -94,7 +107,8 @@ extension Inode {
   /// Divides a leaf in which `entry` found no room: the upper half by hash, measured in bytes, moves to
   /// a new block (do_split). If the leaf's room is only scattered, brings it together instead.
   private func split(
-    _ leaf: DirectoryBlock, at path: HashTree.Path, of tree: HashTree, for entry: NewEntry
+    _ leaf: DirectoryBlock, at path: HashTree.Path, of tree: HashTree, for entry: NewEntry,
+    evenWithRoom: Bool = false
   ) throws(Ext4Error) {
     try leaf.region.validate()
     var items: [Item] = []
@@ -111,7 +125,7 @@ extension Inode {
     defer { copy.deallocate() }
     copy.copyMemory(from: leaf.region.base, byteCount: leaf.region.count)
 
-    if total + entry.recordLength <= leaf.region.count {
+    if evenWithRoom ? items.count < 2 : total + entry.recordLength <= leaf.region.count {
       fill(leaf.region, with: items[...], of: copy)
       return try didChange(leaf.holder)
     }

@@ -70,6 +70,7 @@ extension Inode {
       }
     }
     if mayIndex, count == 1, try makeIndex() {
+      try divideFirstLeaf(for: entry)
       guard try insertByHash(entry) else {
         throw .corrupted(number, what: "the directory index is damaged")
       }

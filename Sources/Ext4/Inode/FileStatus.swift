@@ -90,6 +90,7 @@ extension Inode {
     }
     try volume.change { () throws(Ext4Error) in
       let now = Timestamp.now
+      try growExtraFields()
       foldWriteTime()
       if change.userID != nil || change.groupID != nil {
         if let userID = change.userID { self.userID = userID }

@@ -54,6 +54,19 @@ extension Volume {
     }
   }
 
+  /// The same, and makes what the journal held unreadable.
+  public func eraseJournal(_ erasure: JournalLog.Erasure) throws(Ext4Error) {
+    guard let log else { return }
+    try committing.withLock { () throws(Ext4Error) in
+      do throws(Errno) {
+        try log.erase(erasure)
+      } catch {
+        if error == .notSupported { throw .errno(error) }
+        throw .library(code: Int(error.rawValue), doing: "erasing the journal", InodeNumber(0))
+      }
+    }
+  }
+
   /// `committing` held.
   private func commitAlone() throws(Ext4Error) -> UInt64 {
     if let log { return try commit(to: log) }

@@ -55,6 +55,19 @@ public struct JournalArea: Sendable {
     }
   }
 
+  /// Makes the device forget what is in `blocks`, all of them in the journal.
+  func discard(_ blocks: Range<UInt32>) throws(Errno) {
+    try forEachPiece(blocks.lowerBound, byteCount: blocks.count * blockSize) {
+      (range, offset) throws(Errno) in try device.discard(UInt64(range.count), at: offset)
+    }
+  }
+
+  func zero(_ blocks: Range<UInt32>) throws(Errno) {
+    try forEachPiece(blocks.lowerBound, byteCount: blocks.count * blockSize) {
+      (range, offset) throws(Errno) in try device.writeZeros(UInt64(range.count), at: offset)
+    }
+  }
+
   /// Calls `body` for each part of the buffer that is in one run, with its place on the device.
   private func forEachPiece(
     _ block: UInt32, byteCount: Int, _ body: (Range<Int>, UInt64) throws(Errno) -> Void

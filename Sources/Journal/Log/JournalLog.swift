@@ -231,6 +231,22 @@ public final class JournalLog: @unchecked Sendable {
     }
   }
 
+  /// How what the log held is made unreadable.
+  public enum Erasure: Sendable { case discard, zeros }
+
+  /// Checkpoints, and then erases the log's blocks. Nothing may be committed meanwhile. EOPNOTSUPP if the device cannot discard.
+  public func erase(_ erasure: Erasure) throws(Errno) {
+    if erasure == .discard, area.device.discardGranularity == nil { throw .notSupported }
+    try checkpoint()
+    try checkpointing.withLock { _ throws(Errno) in
+      switch erasure {
+      case .discard: try area.discard(ring)
+      case .zeros: try area.zero(ring)
+      }
+      try flush(area.device)
+    }
+  }
+
   private func bringHome() throws(Errno) {
     let (start, head, next) = state.withLock {
       ($0.journal.superblock.start, $0.head, $0.nextSequence)

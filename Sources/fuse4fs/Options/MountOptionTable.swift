@@ -6,7 +6,7 @@ enum MountOptionTable {
     let options: [MountOptionDefinition]
   }
 
-  static let sections = [image, access, fileSystem, data, mount, administrative]
+  static let sections = [image, access, fileSystem, data, mount, administrative, ext4]
 
   private static let image = Section(
     title: "Where the file system is",
@@ -173,6 +173,19 @@ enum MountOptionTable {
         "owner", "noowner", "group", "nogroup", "_netdev", "comment", "lazytime", "nolazytime",
         "norelatime", "nostrictatime", "silent", "loud",
         "mand", "nomand", "iversion", "noiversion", "user_id", "group_id", "blksize", "x-*", "X-*",
+        summary: "", effect: .ignored)
+    ])
+
+  private static let ext4 = Section(
+    title: "Accepted because the kernel's ext4 has them, without effect",
+    options: [
+      .init(
+        "delalloc", "nodelalloc", "dioread_lock", "dioread_nolock", "block_validity",
+        "noblock_validity", "auto_da_alloc", "noauto_da_alloc", "journal_checksum",
+        "nojournal_checksum", "journal_async_commit", "journal_ioprio", "max_batch_time",
+        "min_batch_time", "stripe", "inode_readahead_blks", "init_itable", "noinit_itable",
+        "mb_optimize_scan", "prefetch_block_bitmaps", "no_prefetch_block_bitmaps", "i_version",
+        "nombcache", "no_mbcache", "oldalloc", "orlov", "debug_want_extra_isize",
         summary: "", effect: .ignored)
     ])
 

@@ -78,10 +78,13 @@ extension Ext4Operations {
   private func checkpoint(flags: UInt32) throws(Ext4Error) {
     guard flags & ~7 == 0, flags & 3 != 3 else { throw .errno(.invalidArgument) }
     guard volume.hasJournal else { throw .errno(Errno(rawValue: ENODEV)) }
-    guard flags & 3 == 0 else { throw .errno(.notSupported) }
     guard flags & 4 == 0 else { return }
     try volume.synchronize()
-    try volume.checkpoint()
+    switch flags & 3 {
+    case 1: try volume.eraseJournal(.discard)
+    case 2: try volume.eraseJournal(.zeros)
+    default: try volume.checkpoint()
+    }
   }
 }
 
