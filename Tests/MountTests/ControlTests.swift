@@ -49,6 +49,7 @@ extension RealMounts {
         (directory, Self.setLabel, Self.label("seventeen letters")),
         (directory, Self.setLabel, Self.label("short")), (file, Self.getLabel, stale),
         (directory, Self.checkpoint, [0, 0, 0, 0]), (directory, Self.checkpoint, [4, 0, 0, 0]),
+        (directory, Self.checkpoint, [1, 0, 0, 0]), (directory, Self.checkpoint, [2, 0, 0, 0]),
         (directory, Self.checkpoint, [3, 0, 0, 0]), (directory, Self.checkpoint, [8, 0, 0, 0]),
         (directory, Self.unknown, [0, 0, 0, 0]),
       ]

@@ -121,6 +121,27 @@ extension RealMounts {
     }
 
     /// An index made by the kernel grows in our hands.
+    /// A directory that gets an index has one block more at once, as with the kernel.
+    @Test(arguments: [1024, 4096]) func growsByTheKernelsSteps(blockSize: Int) throws {
+      func sizes(_ root: FilePath) throws -> [Int] {
+        let directory = root.appending("directory")
+        try Syscall.mkdir(directory)
+        var sizes: [Int] = []
+        while Set(sizes).count < 2, sizes.count < 1000 {
+          try directory.appending("name\(1000 + sizes.count)").write()
+          sizes.append(Int(try Syscall.lstat(directory).st_size))
+        }
+        return sizes
+      }
+      try Site.with(blockSize: blockSize) { site in
+        let right = try site.kernel { root throws in
+          defer { _ = try? Command(["rm", "-r", root.appending("directory").string]).run() }
+          return try sizes(root)
+        }
+        try site.mount { root throws in #expect(try sizes(root) == right) }
+      }
+    }
+
     @Test func theKernelsIndexGrows() throws {
       try Site.with(blockSize: 1024) { site in
         try site.kernel { root in

@@ -58,6 +58,19 @@ extension RealMounts {
       }
     }
 
+    @Test func optionsOfTheKernelThatMeanNothingHere() throws {
+      let options = [
+        "nodelalloc", "dioread_nolock", "noblock_validity", "stripe=4", "init_itable=10",
+        "max_batch_time=100", "journal_ioprio=3", "journal_checksum", "mb_optimize_scan=1",
+      ]
+      try Site.with { site in
+        try site.kernel(options: options) { root in try root.appending("file").write("x") }
+        try site.mount(options: options) { root throws in
+          #expect(try root.appending("file").text() == "x")
+        }
+      }
+    }
+
     /// What reading moves of a directory's access time.
     @Test func directoriesKeepTheirAccessTime() throws {
       let past = Moment(seconds: 1_000_000, nanoseconds: 5)

@@ -20,7 +20,8 @@ check_prerequisites() {
 set_up() {
   if [ "$label" = fuse4fs ] && [ -z "$program" ]; then program=$("$self/build"); fi
   mkdir -p "$output"
-  work=$(mktemp -d "$parent/fstests.XXXXXX")
+  # Without a dot, which some tests take for that of their own files.
+  work=$(mktemp -d "$parent/fstests-XXXXXX")
   trap tear_down EXIT
   trap 'exit 130' INT TERM HUP
   # Tests run as other users, too.

@@ -185,7 +185,7 @@ enum MountOptionTable {
         "nojournal_checksum", "journal_async_commit", "journal_ioprio", "max_batch_time",
         "min_batch_time", "stripe", "inode_readahead_blks", "init_itable", "noinit_itable",
         "mb_optimize_scan", "prefetch_block_bitmaps", "no_prefetch_block_bitmaps", "i_version",
-        "nombcache", "no_mbcache", "oldalloc", "orlov", "debug_want_extra_isize",
+        "nombcache", "no_mbcache", "oldalloc", "orlov",
         summary: "", effect: .ignored)
     ])
 
