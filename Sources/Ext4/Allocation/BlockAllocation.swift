@@ -60,7 +60,7 @@ extension Volume {
       do throws(Ext4Error) {
         try loadBlockBitmap(of: group)
       } catch {
-        // Nothing is written any more, so that it makes no difference what the bitmap says.
+        // Only what is freed can be in a group that was not looked at. It stays taken on disk, until e2fsck finds it.
         return noteLocked(error)
       }
       if inUse {
