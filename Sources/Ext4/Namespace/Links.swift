@@ -12,7 +12,7 @@ extension Volume {
   /// no such entry.
   ///
   /// "." may be looked up in what is no directory: the kernel asks so for an inode that it knows the number of, by a handle that NFS
-  /// or open_by_handle_at(2) have kept. It compares the generations. ESTALE if the inode is not in use.
+  /// or open_by_handle_at(2) have kept. It compares the generations. ESTALE if the inode has no names.
   public func lookup(_ name: FileName, in directory: Inode) throws(Ext4Error) -> Inode {
     try metadata.withLock { () throws(Ext4Error) in
       if name.isCurrent {
@@ -28,12 +28,14 @@ extension Volume {
     }
   }
 
-  /// ESTALE for an inode that no handle can lead to: a free one, or one of the file system's own. Metadata lock held.
+  /// ESTALE for an inode that no handle can lead to: a free one, one without names, or one of the file system's own. (The
+  /// kernel does not ask about an inode that it has. One without names that it asks about is about to be freed, though
+  /// its FORGET may not have been served yet.) Metadata lock held.
   private func requireInUse(_ inode: Inode) throws(Ext4Error) {
     let isOwn =
       inode.number != .root && inode.number.rawValue < max(superblock.pointee.s_first_ino, 11)
-    let isUsed = inode.linkCount > 0 || inodes.lookupCount(of: inode) > 0
-    guard !isOwn, isUsed, inode.fileType != nil, !inode.flags.contains(.attributeValue) else {
+    let isUsed = inode.linkCount > 0 && inode.fileType != nil
+    guard !isOwn, isUsed, !inode.flags.contains(.attributeValue) else {
       throw .errno(.staleNFSFileHandle)
     }
   }
