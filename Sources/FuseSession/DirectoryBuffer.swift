@@ -10,23 +10,26 @@ public struct DirectoryBuffer {
 
   public var isEmpty: Bool { count == 0 }
 
-  /// Whether entries carry attributes, each one a reference for the kernel ("." and ".." excepted).
-  public let wantsAttributes: Bool
+  /// The layout of READDIRPLUS, in which entries can have attributes.
+  private let isPlus: Bool
+  /// Whether entries are to have attributes, each one a reference for the kernel ("." and ".." excepted).
+  public let givesAttributes: Bool
   private let revision: IomapRevision?
 
   init(
-    request: fuse_req_t, memory: UnsafeMutableRawBufferPointer, wantsAttributes: Bool,
-    revision: IomapRevision? = nil
+    request: fuse_req_t, memory: UnsafeMutableRawBufferPointer, isPlus: Bool,
+    givesAttributes: Bool, revision: IomapRevision? = nil
   ) {
     self.revision = revision
     self.request = request
     self.memory = memory
-    self.wantsAttributes = wantsAttributes
+    self.isPlus = isPlus
+    self.givesAttributes = givesAttributes
   }
 
   /// Whether an entry with a name of `length` bytes still fits (fuse_direntplus, fuse_dirent in fuse_kernel.h).
   public func hasRoom(forNameOf length: Int) -> Bool {
-    let header = wantsAttributes ? 152 : 24
+    let header = isPlus ? 152 : 24
     return count + (header + length + 7) & ~7 <= memory.count
   }
 
@@ -35,7 +38,7 @@ public struct DirectoryBuffer {
     _ name: UnsafeRawBufferPointer, inode: UInt64, mode: UInt32, next: UInt64
   ) {
     count += withCString(name) { name in
-      if wantsAttributes {
+      if isPlus {
         var entry = fuse_entry_param()  // node 0: nothing but the name and number
         entry.attr.st_ino = UInt(inode)
         entry.attr.st_mode = mode

@@ -18,10 +18,10 @@ extension OperationTable {
       fuse_reply_err(request, 0)
     }
     table.readdir = { request, node, size, offset, _ in
-      OperationTable.readDirectory(request, node, size, offset, wantsAttributes: false)
+      OperationTable.readDirectory(request, node, size, offset, isPlus: false)
     }
     table.readdirplus = { request, node, size, offset, _ in
-      OperationTable.readDirectory(request, node, size, offset, wantsAttributes: true)
+      OperationTable.readDirectory(request, node, size, offset, isPlus: true)
     }
     table.fsyncdir = { request, node, _, _ in
       Answer.call(request) { (operations) throws(Errno) in
@@ -32,17 +32,22 @@ extension OperationTable {
   }
 
   private static func readDirectory(
-    _ request: fuse_req_t?, _ node: fuse_ino_t, _ size: Int, _ offset: off_t, wantsAttributes: Bool
+    _ request: fuse_req_t?, _ node: fuse_ino_t, _ size: Int, _ offset: off_t, isPlus: Bool
   ) {
     guard let request else { return }
+    let session = Worker.serving.session
+    let thread = Worker.serving.header.thread
+    let offset = UInt64(bitPattern: Int64(offset))
+    if !isPlus { session.listingHabits.noteNamesWanted(by: thread, in: NodeID(node)) }
     let memory = UnsafeMutableRawBufferPointer(
       rebasing: Worker.serving.output[..<min(size, Worker.serving.output.count)])
     var buffer = DirectoryBuffer(
-      request: request, memory: memory, wantsAttributes: wantsAttributes,
-      revision: Worker.serving.session.iomapRevision)
+      request: request, memory: memory, isPlus: isPlus,
+      givesAttributes: isPlus
+        && session.listingHabits.givesAttributes(to: thread, in: NodeID(node), from: offset),
+      revision: session.iomapRevision)
     do throws(Errno) {
-      try Worker.serving.session.operations.readDirectory(
-        NodeID(node), from: UInt64(bitPattern: Int64(offset)), into: &buffer)
+      try session.operations.readDirectory(NodeID(node), from: offset, into: &buffer)
       fuse_reply_buf(
         request, memory.baseAddress?.assumingMemoryBound(to: CChar.self), buffer.count)
     } catch {

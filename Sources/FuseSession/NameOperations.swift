@@ -5,10 +5,11 @@ import SystemPackage
 extension OperationTable {
   static func addNames(to table: inout fuse_lowlevel_ops) {
     table.lookup = { request, parent, name in
+      let session = Worker.serving.session
+      session.listingHabits.noteLookup(by: Worker.serving.header.thread, in: NodeID(parent))
       do throws(Errno) {
         Answer.reply(
-          request,
-          try Worker.serving.session.operations.lookup(Answer.bytes(name), in: NodeID(parent)))
+          request, try session.operations.lookup(Answer.bytes(name), in: NodeID(parent)))
       } catch .noSuchFileOrDirectory {
         // An entry without a node is one that the kernel may remember as missing.
         var missing = fuse_entry_param()

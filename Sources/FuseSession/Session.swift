@@ -38,6 +38,7 @@ public final class Session: @unchecked Sendable {
   let operations: any FileSystemOperations
   let channel: any KernelChannel
   let handles = OpenHandles()
+  let listingHabits = ListingHabits()
   let iomap: IomapMode
   let options: Options
   let log = Logger(label: "fuse4fs.session")

@@ -26,7 +26,7 @@ import Testing
     let used = bytes.withUnsafeMutableBytes { memory in
       var buffer = DirectoryBuffer(
         request: request, memory: UnsafeMutableRawBufferPointer(rebasing: memory[..<count]),
-        wantsAttributes: plus)
+        isPlus: plus, givesAttributes: plus)
       body(&buffer)
       return buffer.count
     }

@@ -126,7 +126,7 @@ final class ScriptedFileSystem: FileSystemOperations {
       let bytes = Array(name.utf8)
       guard let entry = entries[name], buffer.hasRoom(forNameOf: bytes.count) else { return }
       bytes.withUnsafeBytes { bytes in
-        if buffer.wantsAttributes {
+        if buffer.givesAttributes {
           buffer.add(bytes, entry, next: UInt64(index) + 1)
         } else {
           buffer.add(

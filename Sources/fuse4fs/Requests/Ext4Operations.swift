@@ -244,7 +244,7 @@ final class Ext4Operations: FileSystemOperations {
     try volume.list(directory, from: offset) { entry in
       guard buffer.hasRoom(forNameOf: entry.name.count) else { return false }
       do throws(Ext4Error) {
-        if buffer.wantsAttributes, !entry.isSelfOrParent {
+        if buffer.givesAttributes, !entry.isSelfOrParent {
           let status = try entry.referencedStatus()
           iomap?.noteAttributes(of: status.inode)
           buffer.add(entry.name, presentation.entry(status), next: entry.next)
