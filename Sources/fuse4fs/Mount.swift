@@ -228,5 +228,6 @@ extension Volume.Options {
     synchronousDirectories = options.dirsync
     ordersData = options.dataOrder != .writeback
     usesBarriers = options.usesBarriers
+    if let size = options.cacheSize { cacheSizes = CacheSizes(total: size) }
   }
 }

@@ -17,20 +17,23 @@ struct DirectoryFixture {
   /// has e2fsck check it.
   static func with(
     size: String = "64M", features: [String] = [], blockSize: Int = 4096,
-    options: [String] = [], setUp: [String] = [], _ body: (DirectoryFixture) throws -> Void
+    options: [String] = [], setUp: [String] = [], cacheSizes: CacheSizes = .standard,
+    _ body: (DirectoryFixture) throws -> Void
   ) throws {
     try Scratch.with { scratch in
       let image = try Image(
         at: scratch.appending("image"), size: size, features: features, blockSize: blockSize,
         options: options + ["-E", "hash_seed=\(hashSeed)"])
       if !setUp.isEmpty { try Command(setUp + [image.path.string]).succeed() }
-      try withOpen(image, body)
+      try withOpen(image, cacheSizes: cacheSizes, body)
     }
   }
 
   /// Opens the image for `body`, and has e2fsck check it after.
-  static func withOpen(_ image: Image, _ body: (DirectoryFixture) throws -> Void) throws {
-    try open(image) { fixture in
+  static func withOpen(
+    _ image: Image, cacheSizes: CacheSizes = .standard, _ body: (DirectoryFixture) throws -> Void
+  ) throws {
+    try open(image, cacheSizes: cacheSizes) { fixture in
       try body(fixture)
       try fixture.volume.close()
     }
@@ -38,13 +41,17 @@ struct DirectoryFixture {
   }
 
   /// Opens the image for `body`, which closes the volume or discards it.
-  static func open(_ image: Image, _ body: (DirectoryFixture) throws -> Void) throws {
+  static func open(
+    _ image: Image, cacheSizes: CacheSizes = .standard, _ body: (DirectoryFixture) throws -> Void
+  ) throws {
     let file = try FileDescriptor.open(image.path, .readWrite)
     defer { try? file.close() }
     let device = BlockDevice(
       fileDescriptor: file.rawValue, byteOffset: 0,
       byteCount: try file.seek(offset: 0, from: .end), isWritable: true)
-    let volume = try Volume.open(device, options: Volume.Options())
+    var options = Volume.Options()
+    options.cacheSizes = cacheSizes
+    let volume = try Volume.open(device, options: options)
     _ = try volume.startWriting()
     try body(DirectoryFixture(volume: volume))
   }

@@ -15,7 +15,7 @@ extension Inode {
     if policy == .relatime, now.seconds < accessCurrentUntil.load(ordering: .relaxed) { return }
     try volume.change { () throws(Ext4Error) in
       guard linkCount > 0, !flags.contains(.noAccessTime) else { return }
-      foldWriteTime()
+      let hasNewTimes = foldWriteTime()
       let last = accessTime
       let isCurrent: Bool =
         switch policy {
@@ -24,10 +24,8 @@ extension Inode {
             && now.seconds - last.seconds < Self.secondsPerDay
         default: last == now
         }
-      if !isCurrent {
-        accessTime = now
-        try store()
-      }
+      if !isCurrent { accessTime = now }
+      if !isCurrent || hasNewTimes { try store() }
       if accessTime > modificationTime, accessTime > changeTime {
         accessCurrentUntil.store(accessTime.seconds + Self.secondsPerDay, ordering: .relaxed)
       }

@@ -1,17 +1,18 @@
 import Synchronization
 
-/// How many mappings are kept in memory, of all files together. A mapping is 32 bytes; what is dropped is read from disk again.
+/// How many mappings are kept in memory, of all files together. What is dropped is read from disk again.
 final class MappingBudget: Sendable {
-  /// 16 MiB.
-  private static let limit = 1 << 19
-  /// Of one file.
-  static let largestFile = 1 << 16
-
+  private let limit: Int
   private let known = Atomic<Int>(0)
 
-  var isExceeded: Bool { known.load(ordering: .relaxed) > Self.limit }
+  init(limit: Int) { self.limit = limit }
+
+  /// Of one file.
+  var largestFile: Int { limit / 2 }
+
+  var isExceeded: Bool { known.load(ordering: .relaxed) > limit }
   /// Dropping may end: there is room for a while.
-  var hasRoom: Bool { known.load(ordering: .relaxed) < Self.limit / 2 }
+  var hasRoom: Bool { known.load(ordering: .relaxed) < limit / 2 }
 
   func add(_ difference: Int) { known.wrappingAdd(difference, ordering: .relaxed) }
   func release(_ count: Int) { known.wrappingSubtract(count, ordering: .relaxed) }

@@ -33,7 +33,7 @@ extension Inode {
       flags.contains(.extents)
       ? try loadExtents(at: position) : try loadIndirectBlocks(at: position)
     let answer = mappings.withReadFork { cache in
-      if cache.count > MappingBudget.largestFile { cache.removeAll() }
+      if cache.count > volume.mappingBudget.largestFile { cache.removeAll() }
       for mapping in found { cache.upsert(mapping) }
       return cache.lookup(position) ?? .hole(at: position, length: UInt64(volume.blockSize))
     }

@@ -82,6 +82,21 @@ public final class Inode: @unchecked Sendable {
   /// How many times the kernel has been given this inode and has not yet forgotten it. Belongs to the
   /// inode table's lock.
   var lookupCount: UInt64 = 0
+  /// Since the table last looked for inodes that it can do without. Belongs to its lock.
+  var wasUsed = true
+
+  /// Whether reading the inode again would bring back all that is known of it, but for what is cached. Metadata lock held, and the
+  /// inode table's, and nobody else uses the object.
+  var isAsOnDisk: Bool {
+    !isUnlinked.load(ordering: .relaxed) && linkCount > 0
+      && lastWrite.load(ordering: .relaxed) == 0
+      && !extentTreeChanged.load(ordering: .relaxed)
+      && !hasBlocksAhead.load(ordering: .relaxed) && !hasNewBlocks.load(ordering: .relaxed)
+      && !isStarved.load(ordering: .relaxed) && pendingError.load(ordering: .relaxed) == 0
+      && !isMovedByKernel.load(ordering: .relaxed) && !hasServerData.load(ordering: .relaxed)
+      && openCount.load(ordering: .relaxed) == 0 && knownGeneration == nil
+      && lookupCount <= UInt64(UInt32.max)
+  }
 
   /// Takes over `raw`, which must have been allocated with room for the volume's inode size and for
   /// `ext2_inode_large`.

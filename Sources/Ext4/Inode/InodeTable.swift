@@ -1,58 +1,81 @@
 import CExt2FS
 import Synchronization
 
-/// The inodes in memory, by number.
+/// The inodes in memory, by number, and how often the kernel refers to those that are not.
 ///
-/// An inode that the kernel knows (lookup count above 0) stays, as does one whose extent tree is still to be made compact;
-/// others are kept for as long as there is room.
-/// Its lock is the innermost of all.
+/// The kernel may know millions of inodes. Those that have been used lately are here, as are those that differ from what
+/// is on disk; of others that it knows only the number of its references is kept.
+/// The table's lock is the innermost of all.
 final class InodeTable: Sendable {
   private struct State {
     var inodes: [InodeNumber: Inode] = [:]
-    var unreferenced = 0
+    /// References to inodes that are not in memory.
+    var counts: [InodeNumber: UInt32] = [:]
   }
 
   private let state = Mutex(State())
-  /// Inodes kept although nobody refers to them.
-  private static let spareCapacity = 8192
+  private let capacity: Int
+
+  /// `capacity`: about how many inodes are kept in memory.
+  init(capacity: Int) { self.capacity = capacity }
 
   /// The inode if it is in memory.
   @inline(__always)
   subscript(number: InodeNumber) -> Inode? {
-    state.withLock { $0.inodes[number] }
+    state.withLock { state in
+      guard let inode = state.inodes[number] else { return nil }
+      inode.wasUsed = true
+      return inode
+    }
   }
 
-  /// Adds `inode`, which must not be in the table, without a reference. Metadata lock held: it keeps two
-  /// callers from reading the same inode twice, and spare inodes from vanishing during an operation.
+  /// Adds `inode`, as it has been read from disk or is new there, which must not be in the table. Metadata lock held: it keeps two
+  /// callers from reading the same inode twice.
   func insert(_ inode: Inode) {
     state.withLock { state in
-      state.inodes[inode.number] = inode
-      state.unreferenced += 1
-      if state.unreferenced > Self.spareCapacity {
-        state.inodes = state.inodes.filter {
-          $0.value.lookupCount > 0 || $0.value === inode
-            || $0.value.extentTreeChanged.load(ordering: .relaxed)
-            || $0.value.hasBlocksAhead.load(ordering: .relaxed)
-            || $0.value.hasServerData.load(ordering: .relaxed)
-        }
-        state.unreferenced = state.inodes.count { $0.value.lookupCount == 0 }
+      if let count = state.counts.removeValue(forKey: inode.number) {
+        inode.lookupCount = UInt64(count)
+        inode.noteAttributesKnown()
       }
+      state.inodes[inode.number] = inode
+      inode.wasUsed = true
+      if state.inodes.count > capacity { makeRoom(&state) }
+    }
+  }
+
+  /// Drops inodes that have not been used since the last time, and if those are few, others as well. Metadata lock held: nobody is
+  /// about to change one.
+  private func makeRoom(_ state: inout State) {
+    for sparesUsed in [true, false] {
+      var inodes = Array(state.inodes.values)
+      state.inodes.removeAll(keepingCapacity: true)
+      var excess = inodes.count - capacity / 4 * 3
+      for index in inodes.indices {
+        // Whoever uses an inode has a reference to the object, and gets one nowhere but here.
+        let isUsed =
+          sparesUsed && inodes[index].wasUsed || !isKnownUniquelyReferenced(&inodes[index])
+        let inode = inodes[index]
+        inode.wasUsed = false
+        if excess > 0, !isUsed, inode.isAsOnDisk {
+          excess -= 1
+          if inode.lookupCount > 0 { state.counts[inode.number] = UInt32(inode.lookupCount) }
+        } else {
+          state.inodes[inode.number] = inode
+        }
+      }
+      if excess <= 0 { return }
     }
   }
 
   /// Drops the inode: it has been freed on disk.
   func remove(_ inode: Inode) {
-    state.withLock { state in
-      guard state.inodes.removeValue(forKey: inode.number) != nil else { return }
-      if inode.lookupCount == 0 { state.unreferenced -= 1 }
-    }
+    state.withLock { state in _ = state.inodes.removeValue(forKey: inode.number) }
   }
 
   /// The kernel learns of the inode once more. Metadata lock held.
   func reference(_ inode: Inode) {
     state.withLock { state in
       if inode.lookupCount == 0 {
-        state.unreferenced -= 1
         inode.knownGeneration = nil
         inode.isMovedByKernel.store(inode.suitsKernel, ordering: .releasing)
       }
@@ -60,22 +83,30 @@ final class InodeTable: Sendable {
     }
   }
 
-  /// The kernel forgets `count` of its references. Returns the inode when none is left.
+  /// The kernel forgets `count` of its references. Returns the inode when none is left, if it is in memory; there is nothing to do for
+  /// one that is not.
   func unreference(_ number: InodeNumber, count: UInt64) -> Inode? {
     state.withLock { state in
-      guard let inode = state.inodes[number], inode.lookupCount > 0 else { return nil }
+      guard let inode = state.inodes[number] else {
+        if let known = state.counts[number] {
+          state.counts[number] = count < UInt64(known) ? known - UInt32(count) : nil
+        }
+        return nil
+      }
+      guard inode.lookupCount > 0 else { return nil }
       inode.lookupCount -= min(count, inode.lookupCount)
       guard inode.lookupCount == 0 else { return nil }
-      state.unreferenced += 1
       inode.isMovedByKernel.store(false, ordering: .releasing)
       return inode
     }
   }
 
+  /// The inode, if it is in memory and the kernel refers to it.
   func referenced(_ number: InodeNumber) -> Inode? {
     state.withLock { state in state.inodes[number].flatMap { $0.lookupCount > 0 ? $0 : nil } }
   }
 
+  /// The inodes in memory that the kernel refers to.
   var allReferenced: [Inode] {
     state.withLock { state in state.inodes.values.filter { $0.lookupCount > 0 } }
   }

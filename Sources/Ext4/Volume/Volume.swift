@@ -42,6 +42,7 @@ public final class Volume: @unchecked Sendable {
     public var ordersData = true
     /// The device is flushed where the order of writes matters.
     public var usesBarriers = true
+    public var cacheSizes = CacheSizes.standard
 
     public init() {}
   }
@@ -65,8 +66,8 @@ public final class Volume: @unchecked Sendable {
   let commitGate: ReadWriteLock
   /// Held by a commit: they come one after the other. Outside of the two locks above.
   let committing: MetadataLock
-  let inodes = InodeTable()
-  let mappingBudget = MappingBudget()
+  let inodes: InodeTable
+  let mappingBudget: MappingBudget
 
   /// Where changes go first, if the file system has a journal and is mounted for writing. Set before the first change.
   var log: JournalLog? { cache.log }
@@ -129,6 +130,8 @@ public final class Volume: @unchecked Sendable {
     commitGate = ReadWriteLock(prefersWriters: true, willWait: device.willWait)
     committing = MetadataLock(willWait: device.willWait)
     self.cache = cache
+    inodes = InodeTable(capacity: options.cacheSizes.inodes)
+    mappingBudget = MappingBudget(limit: options.cacheSizes.mappings)
     self.fs = fs
     self.features = features
     self.journal = journal

@@ -147,7 +147,7 @@ extension Volume {
   func finish(_ prepared: PreparedTransaction) {
     prepared.transaction.release()
     freed.commit(upTo: prepared.number)
-    cache.trim(to: Self.cacheLimit)
+    cache.trim(to: options.cacheSizes.blocks)
   }
 
   /// Whether there is anything to commit. Metadata lock held.
@@ -175,7 +175,7 @@ extension Volume {
   private func commitWithLocks() throws(Ext4Error) -> UInt64 {
     try whileNothingChanges { () throws(Ext4Error) in
       try commitLocked()
-      cache.trim(to: Self.cacheLimit)
+      cache.trim(to: options.cacheSizes.blocks)
       return lastCommit.load(ordering: .relaxed)
     } ?? 0
   }
@@ -198,7 +198,7 @@ extension Volume {
     metadata.withLock {
       cache.finish(batch)
       if failure == nil { freed.commit(upTo: number) }
-      cache.trim(to: Self.cacheLimit)
+      cache.trim(to: options.cacheSizes.blocks)
     }
     if let failure { throw failure }
     return number
@@ -230,9 +230,6 @@ extension Volume {
     }
     releaseFreedBlocks(upTo: number)
   }
-
-  /// Metadata blocks kept in memory, in bytes.
-  private static let cacheLimit = 32 << 20
 
   func synchronizeDevice() throws(Ext4Error) {
     try attempt("flushing the device") { () throws(Errno) in try device.synchronize() }

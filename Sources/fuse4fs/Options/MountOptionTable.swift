@@ -1,3 +1,5 @@
+import Ext4
+
 /// The whole `-o` vocabulary. The parser and the help text both read this table, and nothing else
 /// knows an option's name.
 enum MountOptionTable {
@@ -155,6 +157,9 @@ enum MountOptionTable {
         "remount", summary: "change a mount that is there, as far as that can be done; for root",
         effect: .set(\.remount, true)),
       .init(
+        "cache_size", summary: "memory for metadata, such as 128M (64M)",
+        effect: .assign("SIZE", \.cacheSize, parseCacheSize)),
+      .init(
         "check_open", summary: "refuse to open immutable and append-only files as ext4 does",
         effect: .set(\.checkOpen, true)),
       .init(
@@ -209,6 +214,10 @@ enum MountOptionTable {
   /// 0 is the default, as with the kernel.
   private static let parseInterval: @Sendable (String) -> Int? = { text in
     Int(text).flatMap { (0...86_400).contains($0) ? $0 : nil }
+  }
+
+  private static let parseCacheSize: @Sendable (String) -> Int64? = { text in
+    ByteCount.parse(text).flatMap { CacheSizes.allowed.contains($0) ? $0 : nil }
   }
 
   /// All but the largest number, which stands for "no such user" in the kernel.

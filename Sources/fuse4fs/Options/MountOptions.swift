@@ -78,6 +78,8 @@ struct MountOptions: Sendable, Equatable {
   var iomapCache: Bool?
 
   // The daemon.
+  /// In bytes, within `CacheSizes.allowed`.
+  var cacheSize: Int64?
   var foreground = false
   /// Implies `foreground`.
   var debug = false
