@@ -43,6 +43,15 @@ static inline int cfuse_set_parent_death_signal(int signal_number) {
   return prctl(PR_SET_PDEATHSIG, (unsigned long)signal_number, 0UL, 0UL, 0UL);
 }
 
+/// The calling thread, and those that it starts, write what dirty pages wait for. prctl is variadic.
+static inline int cfuse_become_io_flusher(void) {
+#ifdef PR_SET_IO_FLUSHER
+  return prctl(PR_SET_IO_FLUSHER, 1L, 0L, 0L, 0L);
+#else
+  return prctl(57, 1L, 0L, 0L, 0L);
+#endif
+}
+
 /// Swift refuses the global variable.
 static inline char **cfuse_environment(void) {
   extern char **environ;

@@ -97,6 +97,11 @@ public final class BlockDevice: Sendable {
     }
   }
 
+  /// What was written in a range goes on its way to stable storage, while the caller goes on. If it does not arrive, `synchronize` says so.
+  public func startWritingOut(_ count: Int, at offset: UInt64) {
+    _ = cext2fs_start_writing(fileDescriptor, byteOffset + Int64(offset), Int64(count))
+  }
+
   /// Writes `count` zero bytes at `offset`.
   public func writeZeros(_ count: UInt64, at offset: UInt64) throws(Errno) {
     let chunk = Self.zeros.count

@@ -141,6 +141,7 @@ final class Mount: Sendable {
         return false
       }
       hint()
+      CacheLimits.raise(options.mountpoint)
       committer.start()
       readiness.ready()
       return true
