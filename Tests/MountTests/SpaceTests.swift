@@ -128,6 +128,51 @@ extension RealMounts {
       }
     }
 
+    /// Direct writes find the blocks of files just removed, and fail as a whole where there is not room for all: the kernel would make
+    /// EIO of what was written in part.
+    @Test func directWrites() throws {
+      let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
+      piece.initializeMemory(as: UInt8.self, repeating: 0x5A)
+      defer { piece.deallocate() }
+      try Site.with(size: "64M") { site in
+        try site.mount(options: ["commit=1000"]) { root in
+          let flags = O_RDWR | O_CREAT | clinux_o_direct()
+          for round in 0..<12 {
+            let file = root.appending("file")
+            let open = try Syscall.open(file, flags)
+            for index in 0..<16 {
+              let count = try Syscall.write(
+                open, UnsafeRawBufferPointer(piece), at: index << 20)
+              #expect(count == piece.count, "round \(round)")
+            }
+            try Syscall.close(open)
+            try Syscall.unlink(file)
+          }
+          let open = try Syscall.open(root.appending("large"), flags)
+          defer { close(open) }
+          var size = 0
+          var failure: Errno?
+          while failure == nil {
+            let result = Result {
+              try Syscall.write(open, UnsafeRawBufferPointer(piece), at: size)
+            }
+            switch result {
+            case .success(let count): size += count
+            case .failure(let error): failure = error as? Errno
+            }
+          }
+          #expect(failure == .noSpace)
+          #expect(size > 32 << 20)
+          let length = try Syscall.fstat(open).st_size
+          #expect(length == size)
+        }
+        try site.kernel { root in
+          let length = try Syscall.lstat(root.appending("large")).st_size
+          #expect(length > 32 << 20)
+        }
+      }
+    }
+
     /// What is reserved for root is not for others.
     @Test func reservedBlocks() throws {
       let user = try TestUser.other.get()

@@ -47,6 +47,17 @@ extension Inode {
     return buffer.count
   }
 
+  /// Writes all of `buffer` at `offset`. ENOSPC if there is not room for all of it; the file is as long as before then. The
+  /// kernel makes EIO of an answer that is short (`fuse_get_res_by_io` in its fs/fuse/file.c).
+  public func writeAll(
+    _ buffer: UnsafeRawBufferPointer, at offset: UInt64, options: WriteOptions
+  ) throws(Ext4Error) {
+    let size = sizeInBytes.load(ordering: .acquiring)
+    guard try write(buffer, at: offset, options: options) < buffer.count else { return }
+    if sizeInBytes.load(ordering: .acquiring) > size { try resize(to: size) }
+    throw .errno(.noSpace)
+  }
+
   /// Writes as much of `buffer` as one step may find blocks for, and returns how much.
   private func writeStep(
     _ buffer: UnsafeRawBufferPointer, at offset: UInt64

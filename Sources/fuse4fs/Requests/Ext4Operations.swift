@@ -355,9 +355,8 @@ final class Ext4Operations: FileSystemOperations {
       if flags.contains(.fromCache) { options.insert(.writeback) }
       if flags.contains(.clearsSetID) { options.formUnion(setIDOptions(for: caller, inode)) }
       defer { forgetMode(of: node, after: options) }
-      let count: Int
       do throws(Ext4Error) {
-        count = try inode.write(bytes, at: offset, options: options)
+        try inode.writeAll(bytes, at: offset, options: options)
       } catch {
         if error.errno == .noSpace, flags.contains(.fromCache) {
           inode.noteStarvation()
@@ -367,7 +366,7 @@ final class Ext4Operations: FileSystemOperations {
       }
       if inode.mustTellOfBlocks() { Session.invalidateAttributes(of: node) }
       try settle(inode)
-      return count
+      return bytes.count
     }
   }
 
