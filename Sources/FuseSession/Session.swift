@@ -20,6 +20,8 @@ public final class Session: @unchecked Sendable {
     public var checksOpening = false
     /// What the file system can tell times apart by, in nanoseconds: 1 to 1,000,000,000.
     public var timeGranularity: UInt32 = 1
+    /// Processors do not sleep while requests come one soon after the other, if this process may have it so.
+    public var keepsProcessorsAwake = false
     /// libfuse prints every request.
     public var debug = false
 
@@ -44,6 +46,7 @@ public final class Session: @unchecked Sendable {
   let log = Logger(label: "fuse4fs.session")
   /// The threads inside `run`.
   let leadership = Leadership()
+  let wakefulness: ProcessorWakefulness
   private let threads = Mutex<[pthread_t]>([])
   private let isInitialized = Atomic<Bool>(false)
   private let isStopping = Atomic<Bool>(false)
@@ -61,6 +64,7 @@ public final class Session: @unchecked Sendable {
     self.channel = channel
     self.iomap = IomapMode(iomap)
     self.options = options
+    wakefulness = ProcessorWakefulness(isWanted: options.keepsProcessorsAwake)
     var arguments = ["fuse4fs"]
     if options.debug { arguments.append("-d") }
     if !options.mountOptions.isEmpty {
@@ -97,6 +101,9 @@ public final class Session: @unchecked Sendable {
     }
     channel.connect(fuse_session_fd(handle))
   }
+
+  /// Whether this system is a virtual machine whose processors are to poll before they halt (cpuidle-haltpoll).
+  public static var suggestsKeepingAwake: Bool { ProcessorWakefulness.isWorthwhile }
 
   /// Serves requests until the file system is unmounted, or `stop` is called. Calls `onReady` once, when the kernel has been told
   /// all that it asks first; false ends the service at once. The calling thread is one of the workers.
@@ -154,10 +161,20 @@ public final class Session: @unchecked Sendable {
 
   /// For an operation under way: the kernel forgets what it knows of the node's attributes, and asks again. Takes no lock that
   /// a request might hold.
-  public static func invalidateAttributes(of node: NodeID) {
-    guard let session = Worker.current?.session else { return }
-    willWait()
-    _ = fuse_lowlevel_notify_inval_inode(session.handle, node.rawValue, -1, 0)
+  ///
+  /// It does so before the answer to the request, except where the kernel may be about to drop the node, which has no name left: then it
+  /// may be waiting for the answer with that, and the notification for the node to be gone (`ilookup5`).
+  public static func invalidateAttributes(of node: NodeID, hasNoName: Bool = false) {
+    guard let worker = Worker.current else { return }
+    if hasNoName {
+      worker.staleAfterAnswer = node
+    } else {
+      worker.session.forgetAttributes(of: node)
+    }
+  }
+
+  func forgetAttributes(of node: NodeID) {
+    _ = fuse_lowlevel_notify_inval_inode(handle, node.rawValue, -1, 0)
   }
 
   var agreedCapabilities: UInt32 { agreed.load(ordering: .relaxed) }

@@ -15,6 +15,8 @@ final class Worker {
   /// Whether this thread is the one that reads requests.
   private var isLeader = false
   private var attention = Attention()
+  /// A node whose attributes the kernel is to forget once the request has been answered.
+  var staleAfterAnswer: NodeID?
   /// The request being served.
   private(set) var request = UnsafeRawBufferPointer(start: nil, count: 0)
 
@@ -71,6 +73,7 @@ final class Worker {
     adopt {
       while session.leadership.take(until: isDone) {
         isLeader = true
+        attention.begin()
         while isLeader {
           guard receive(until: isDone) else { return passLeadership() }
           serveOne()
@@ -91,6 +94,11 @@ final class Worker {
       passLeadership()
       session.dispatch(self)
     }
+    if let node = staleAfterAnswer {
+      staleAfterAnswer = nil
+      passLeadership()
+      session.forgetAttributes(of: node)
+    }
   }
 
   /// From here on another thread reads requests.
@@ -108,6 +116,7 @@ final class Worker {
       if count >= RequestHeader.size {
         request = UnsafeRawBufferPointer(rebasing: input[..<count])
         attention.found(afterSleeping: slept)
+        session.wakefulness.noteRequest(afterSleeping: slept)
         return true
       }
       if count >= 0 { return false }
@@ -126,7 +135,11 @@ final class Worker {
   private func sleep() -> UInt64 {
     let start = Attention.now
     var file = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-    poll(&file, 1, -1)
+    let wakefulness = session.wakefulness
+    if !wakefulness.isHeld || poll(&file, 1, ProcessorWakefulness.patienceMilliseconds) == 0 {
+      wakefulness.release()
+      poll(&file, 1, -1)
+    }
     return Attention.now - start
   }
 

@@ -102,6 +102,12 @@ final class Mount: Sendable {
     sessionOptions.mappedIDs =
       options.mappedIDs && (options.defaultPermissions || !options.fakeroot)
     sessionOptions.checksOpening = options.checkOpen
+    sessionOptions.keepsProcessorsAwake =
+      switch options.keepAwake ?? .auto {
+      case .auto: Session.suggestsKeepingAwake
+      case .on: true
+      case .off: false
+      }
     sessionOptions.debug = options.debug
     sessionOptions.timeGranularity = volume.timeGranularity
     sessionOptions.workerCount = options.singleThread ? 1 : workerCount

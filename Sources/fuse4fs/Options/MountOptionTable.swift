@@ -160,6 +160,10 @@ enum MountOptionTable {
         "cache_size", summary: "memory for metadata, such as 128M (64M)",
         effect: .assign("SIZE", \.cacheSize, parseCacheSize)),
       .init(
+        "keep_awake",
+        summary: "processors poll between requests of a busy program; for root (auto)",
+        effect: .assign("auto|on|off", \.keepAwake, { Wakefulness(rawValue: $0) })),
+      .init(
         "check_open", summary: "refuse to open immutable and append-only files as ext4 does",
         effect: .set(\.checkOpen, true)),
       .init(

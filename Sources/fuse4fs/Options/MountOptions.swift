@@ -80,6 +80,8 @@ struct MountOptions: Sendable, Equatable {
   // The daemon.
   /// In bytes, within `CacheSizes.allowed`.
   var cacheSize: Int64?
+  /// Nil: `auto`.
+  var keepAwake: Wakefulness?
   var foreground = false
   /// Implies `foreground`.
   var debug = false
@@ -106,6 +108,15 @@ enum IomapWish: String, Sendable {
   /// Or not at all: the mount fails.
   case always
   case never
+}
+
+/// Whether processors may sleep while requests come one soon after the other.
+enum Wakefulness: String, Sendable {
+  /// They may, except in a virtual machine that has them poll before they halt.
+  case auto
+  /// They do not, if root mounts.
+  case on
+  case off
 }
 
 /// What to do when the file system turns out to be damaged, as in ext4(5).

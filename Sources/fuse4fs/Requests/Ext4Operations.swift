@@ -312,7 +312,7 @@ final class Ext4Operations: FileSystemOperations {
       try inode.setExtendedAttribute(name, to: value, mode) { groupID in
         caller.userID == 0 || caller.isMember(of: groupID)
       }
-      if inode.mustTellOfBlocks() { Session.invalidateAttributes(of: node) }
+      tellOfBlocks(inode, node)
       try settle(inode)
     }
   }
@@ -327,7 +327,7 @@ final class Ext4Operations: FileSystemOperations {
     try attempt { () throws(Ext4Error) in
       let inode = try inode(node)
       try inode.removeExtendedAttribute(name)
-      if inode.mustTellOfBlocks() { Session.invalidateAttributes(of: node) }
+      tellOfBlocks(inode, node)
       try settle(inode)
     }
   }
@@ -360,14 +360,20 @@ final class Ext4Operations: FileSystemOperations {
       } catch {
         if error.errno == .noSpace, flags.contains(.fromCache) {
           inode.noteStarvation()
-          Session.invalidateAttributes(of: node)
+          Session.invalidateAttributes(of: node, hasNoName: inode.hasNoName)
         }
         throw error
       }
-      if inode.mustTellOfBlocks() { Session.invalidateAttributes(of: node) }
+      tellOfBlocks(inode, node)
       try settle(inode)
       return bytes.count
     }
+  }
+
+  /// The kernel does not count the blocks of a file by itself.
+  private func tellOfBlocks(_ inode: Inode, _ node: NodeID) {
+    guard inode.mustTellOfBlocks() else { return }
+    Session.invalidateAttributes(of: node, hasNoName: inode.hasNoName)
   }
 
   /// What the kernel knows of the mode is no longer true when set-id bits have gone, which they do even if the change that
