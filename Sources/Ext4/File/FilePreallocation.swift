@@ -58,7 +58,9 @@ extension Inode {
   }
 
   private func allocate(from start: UInt64, to end: UInt64, keepSize: Bool) throws(Ext4Error) {
-    if !keepSize { try zeroBehindEnd(upTo: end) }
+    if !keepSize {
+      try changeEdges { () throws(Ext4Error) in try zeroBehindEnd(upTo: end) }
+    }
     try fillHoles(in: blocks(touching: start, end))
     try volume.change { () throws(Ext4Error) in
       keepBlocksAhead(below: blocks(touching: start, end).upperBound)
@@ -86,7 +88,9 @@ extension Inode {
     guard volume.metadata.withLock({ flags.contains(.extents) }) else {
       throw .errno(.notSupported)
     }
-    if !keepSize { try zeroBehindEnd(upTo: end) }
+    if !keepSize {
+      try changeEdges { () throws(Ext4Error) in try zeroBehindEnd(upTo: end) }
+    }
     try zeroEdges(from: start, to: end)
     // The new blocks are found before the old ones are given up.
     try fillHoles(in: blocks(touching: start, end))
@@ -111,11 +115,13 @@ extension Inode {
     let whole = blocks(within: start, end)
     let wholeStart = whole.lowerBound << volume.blockShift
     let wholeEnd = whole.upperBound << volume.blockShift
-    if whole.isEmpty {
-      try zeroMapped(from: start, to: end)
-    } else {
-      try zeroMapped(from: start, to: wholeStart)
-      try zeroMapped(from: wholeEnd, to: end)
+    try changeEdges { () throws(Ext4Error) in
+      if whole.isEmpty {
+        try zeroMapped(from: start, to: end)
+      } else {
+        try zeroMapped(from: start, to: wholeStart)
+        try zeroMapped(from: wholeEnd, to: end)
+      }
     }
   }
 

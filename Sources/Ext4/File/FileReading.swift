@@ -45,6 +45,11 @@ extension Inode {
   func readDevice(
     into buffer: UnsafeMutableRawBufferPointer, at address: DeviceOffset
   ) throws(Ext4Error) {
+    if journalsData {
+      return try volume.metadata.withLock { () throws(Ext4Error) in
+        try readJournaled(into: buffer, at: address)
+      }
+    }
     do throws(Errno) {
       try volume.device.read(into: buffer, at: address.rawValue)
     } catch {

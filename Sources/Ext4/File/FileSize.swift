@@ -42,12 +42,14 @@ extension Inode {
       }
       let oldSize = sizeInBytes.load(ordering: .acquiring)
       if newSize > oldSize {
-        try zeroBehindEnd(upTo: newSize)
+        try changeEdges { () throws(Ext4Error) in try zeroBehindEnd(upTo: newSize) }
       } else if !isMovedByKernel.load(ordering: .relaxed) {
         // The rest of the block that stays must read as zeros when the file grows again.
         let blockSize = UInt64(volume.blockSize)
         let blockEnd = (newSize + blockSize - 1) / blockSize * blockSize
-        try zeroMapped(from: newSize, to: min(blockEnd, max(oldSize, newSize)))
+        try changeEdges { () throws(Ext4Error) in
+          try zeroMapped(from: newSize, to: min(blockEnd, max(oldSize, newSize)))
+        }
       }
       // Preallocated blocks behind the old end go as well, even when the size stays. Where the kernel moves the data, the
       // file may have been longer in its memory than here, and have blocks there.
@@ -95,7 +97,7 @@ extension Inode {
         try writeDevice(
           UnsafeRawBufferPointer(
             rebasing: bytes[start..<(start + Int(extent.count) * blockSize)]),
-          at: DeviceOffset(extent.physical.rawValue << volume.blockShift))
+          at: DeviceOffset(extent.physical.rawValue << volume.blockShift), metadataHeld: true)
       }
     } catch {
       giveBack(taken)

@@ -34,10 +34,12 @@ extension Inode {
     try dropPrivileges(options)
     var done = 0
     while done < buffer.count {
-      let rest = UnsafeRawBufferPointer(rebasing: buffer[done...])
-      if try overwrite(rest, at: offset + UInt64(done), end: end) { break }
+      let start = offset + UInt64(done)
+      let rest = UnsafeRawBufferPointer(
+        rebasing: buffer[done..<(done + stepLength(buffer.count - done, at: start))])
+      if try overwrite(rest, at: start, end: end) { break }
       do throws(Ext4Error) {
-        done += try writeStep(rest, at: offset + UInt64(done))
+        done += try writeStep(rest, at: start)
       } catch {
         // The kernel's writeback takes no short count for an answer.
         guard error.errno == .noSpace, done > 0, !options.contains(.writeback) else { throw error }
@@ -63,7 +65,8 @@ extension Inode {
     _ buffer: UnsafeRawBufferPointer, at offset: UInt64
   ) throws(Ext4Error) -> Int {
     try io.withWriteLock { () throws(Ext4Error) in
-      try volume.changeWithoutCommit { () throws(Ext4Error) in
+      try volume.changeWithoutCommit(credits: Credits.allocation + dataCredits) {
+        () throws(Ext4Error) in
         try extend(buffer, at: offset)
       }
     }
@@ -75,7 +78,8 @@ extension Inode {
     _ buffer: UnsafeRawBufferPointer, at offset: UInt64, end: UInt64
   ) throws(Ext4Error) -> Bool {
     try io.withReadLock { () throws(Ext4Error) in
-      guard end <= sizeInBytes.load(ordering: .acquiring), !hasInlineData.load(ordering: .relaxed)
+      guard end <= sizeInBytes.load(ordering: .acquiring), !hasInlineData.load(ordering: .relaxed),
+        !journalsData
       else { return false }
       var position = FileOffset(offset)
       while position.rawValue < end {
@@ -264,7 +268,16 @@ extension Inode {
     }
   }
 
-  func writeDevice(_ buffer: UnsafeRawBufferPointer, at address: DeviceOffset) throws(Ext4Error) {
+  /// Within a transaction, for a file whose data is journaled.
+  func writeDevice(
+    _ buffer: UnsafeRawBufferPointer, at address: DeviceOffset, metadataHeld: Bool = false
+  ) throws(Ext4Error) {
+    if journalsData {
+      if metadataHeld { return try writeJournaled(buffer, at: address) }
+      return try volume.metadata.withLock { () throws(Ext4Error) in
+        try writeJournaled(buffer, at: address)
+      }
+    }
     do throws(Errno) {
       try volume.device.write(buffer, at: address.rawValue)
       volume.noteUnflushedData()
@@ -282,6 +295,11 @@ extension Inode {
   private static let largePiece = 256 << 10
 
   private func zeroDevice(_ count: UInt64, at address: DeviceOffset) throws(Ext4Error) {
+    if journalsData {
+      return try volume.metadata.withLock { () throws(Ext4Error) in
+        try zeroJournaled(Int(count), at: address)
+      }
+    }
     do throws(Errno) {
       try volume.device.writeZeros(count, at: address.rawValue)
       volume.noteUnflushedData()

@@ -7,7 +7,7 @@ extension InodeFlags {
   /// What chattr(1) may change here (EXT4_FL_USER_MODIFIABLE, less those that need the file to be rewritten).
   static let changeable: InodeFlags = [
     .synchronous, .immutable, .appendOnly, .noDump, .noAccessTime, .synchronousDirectory,
-    .topDirectory, .noTail, .inheritProject, .directAccess,
+    .topDirectory, .noTail, .inheritProject, .directAccess, .journalData,
     InodeFlags(rawValue: 0x0000_0001 | 0x0000_0002),
   ]
 }
@@ -17,6 +17,21 @@ extension Inode {
   /// does not befit the file's type, or the file system knows no projects.
   public func setFlags(_ new: InodeFlags, projectID: UInt32?) throws(Ext4Error) {
     try volume.requireWritable()
+    // Without a journal the flag stays as it is, and nobody is told (ext4_change_inode_journal_flag).
+    let wanted =
+      volume.log != nil
+      ? new : new.subtracting(.journalData).union(status().flags.intersection(.journalData))
+    guard wanted.contains(.journalData) != status().flags.contains(.journalData) else {
+      return try changeFlags(to: wanted, projectID: projectID)
+    }
+    guard !isManagedByKernel else { throw .errno(.notSupported) }
+    try io.withWriteLock { () throws(Ext4Error) in
+      try prepareToSwitchJournaling()
+      try changeFlags(to: wanted, projectID: projectID)
+    }
+  }
+
+  private func changeFlags(to new: InodeFlags, projectID: UInt32?) throws(Ext4Error) {
     try volume.change { () throws(Ext4Error) in
       let fixed = InodeFlags.visible.subtracting(.changeable)
       guard new.intersection(fixed) == flags.intersection(fixed) else {

@@ -31,6 +31,8 @@ public final class Inode: @unchecked Sendable {
   let lastWrite = Atomic<Int64>(0)
   /// The file's data lies in the inode itself. Changed under `io` held exclusively.
   let hasInlineData: Atomic<Bool>
+  /// The inode has the flag for data in the journal. Changed under `io` held exclusively, and the metadata lock.
+  let hasJournalFlag: Atomic<Bool>
   /// Until when, in seconds since 1970, reading leaves the access time alone with `relatime`; 0 when that has to be worked out.
   let accessCurrentUntil = Atomic<Int64>(0)
   /// Blocks were taken for data since the kernel was last told.
@@ -108,6 +110,7 @@ public final class Inode: @unchecked Sendable {
     self.raw = raw
     sizeInBytes = Atomic(Self.size(raw))
     hasInlineData = Atomic(raw.pointee.i_flags & InodeFlags.inlineData.rawValue != 0)
+    hasJournalFlag = Atomic(raw.pointee.i_flags & InodeFlags.journalData.rawValue != 0)
   }
 
   deinit {
@@ -132,6 +135,7 @@ public final class Inode: @unchecked Sendable {
     try check(code, "reading the inode", number)
     sizeInBytes.store(Self.size(raw), ordering: .releasing)
     hasInlineData.store(flags.contains(.inlineData), ordering: .releasing)
+    hasJournalFlag.store(flags.contains(.journalData), ordering: .releasing)
   }
 
   /// Calls `body` with the on-disk form as most of libext2fs wants it.
@@ -159,7 +163,10 @@ extension Inode {
 
   public var flags: InodeFlags {
     get { InodeFlags(rawValue: raw.pointee.i_flags) }
-    set { raw.pointee.i_flags = newValue.rawValue }
+    set {
+      raw.pointee.i_flags = newValue.rawValue
+      hasJournalFlag.store(newValue.contains(.journalData), ordering: .releasing)
+    }
   }
 
   public var userID: UInt32 {

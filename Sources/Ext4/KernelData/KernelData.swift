@@ -48,7 +48,8 @@ extension Inode {
   /// the daemon until the kernel has forgotten the inode, even if it moves to blocks meanwhile. Metadata lock held.
   var suitsKernel: Bool {
     volume.kernelMovesData.load(ordering: .acquiring) && isRegularFile
-      && !flags.contains(.inlineData) && !hasServerData.load(ordering: .acquiring)
+      && !flags.contains(.inlineData) && !flags.contains(.journalData)
+      && !hasServerData.load(ordering: .acquiring)
   }
 
   /// The daemon has written data of the file. Before the kernel may move it, it must be on the device, and gone from the

@@ -9,7 +9,8 @@ extension Ext4Operations {
       return try attempt { () throws(Ext4Error) in
         try FlagControl(
           command: request.command, input: request.input, outputCapacity: request.outputCapacity
-        ).carryOut(on: try inode(node))
+        ).carryOut(
+          on: try inode(node), maySwitchJournaling: privilege.takesResources(request.caller))
       }
     }
     if command == .shutDown {

@@ -44,7 +44,10 @@ struct FlagControl {
   }
 
   /// Returns what the caller reads. Plain flags are an `int`, whatever the command's number says of its size.
-  func carryOut(on inode: Inode) throws(Ext4Error) -> [UInt8] {
+  /// `maySwitchJournaling`: whether the data of the file may begin to go through the journal, or cease to.
+  func carryOut(
+    on inode: Inode, maySwitchJournaling: @autoclosure () -> Bool
+  ) throws(Ext4Error) -> [UInt8] {
     // Whether the kernel must ask before each write depends on the flags (`Inode.admitsWritersOnRequest`).
     defer {
       if command == .setFlags || command == .setExtended {
@@ -56,8 +59,13 @@ struct FlagControl {
     case .getFlags:
       return withUnsafeBytes(of: status.flags.intersection(.visible).rawValue) { Array($0) }
     case .setFlags:
-      try inode.setFlags(
-        InodeFlags(rawValue: input.loadUnaligned(as: UInt32.self)), projectID: nil)
+      let flags = InodeFlags(rawValue: input.loadUnaligned(as: UInt32.self))
+      if flags.contains(.journalData) != status.flags.contains(.journalData),
+        !maySwitchJournaling()
+      {
+        throw .errno(.notPermitted)
+      }
+      try inode.setFlags(flags, projectID: nil)
       return []
     case .getExtended:
       var reply = [UInt8](repeating: 0, count: Self.extendedSize)

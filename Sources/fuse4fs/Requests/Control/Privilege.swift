@@ -8,6 +8,9 @@ struct Privilege {
   /// CAP_SYS_ADMIN.
   func administers(_ caller: Caller) -> Bool { has(21, caller) }
 
+  /// CAP_SYS_RESOURCE.
+  func takesResources(_ caller: Caller) -> Bool { has(24, caller) }
+
   /// The owner, or CAP_FOWNER.
   func owns(_ owner: UInt32, _ caller: Caller) -> Bool { caller.userID == owner || has(3, caller) }
 
