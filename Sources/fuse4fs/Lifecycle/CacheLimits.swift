@@ -9,7 +9,7 @@ import SystemPackage
 /// gets more; the files in /sys/class/bdi cannot be written by others.
 enum CacheLimits {
   /// Per cent of what may be dirty in all. Several mounts together cannot exceed that.
-  private static let dirtyShare = 30
+  private static let dirtyShare = 12
   /// KiB.
   private static let readAhead = 1024
 
