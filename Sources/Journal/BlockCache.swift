@@ -47,6 +47,9 @@ public final class BlockCache {
 
   public var isDirty: Bool { !dirty.isEmpty }
 
+  /// What the cached blocks hold.
+  public var byteCount: Int { buffers.count * blockSize }
+
   /// How many blocks have changed, at most.
   public var dirtyCount: Int { dirty.count }
 

@@ -23,6 +23,20 @@ import Testing
     }
   }
 
+  /// Also where nothing is committed meanwhile, which is when blocks were dropped before.
+  @Test func blocksAreBoundedToo() throws {
+    try withFiles(3000) { fixture, numbers in
+      let volume = fixture.volume
+      try volume.synchronize()
+      try volume.checkpoint()
+      for (index, number) in numbers.enumerated() {
+        #expect(try fixture.open("file\(index)").number == number)
+        let bytes = volume.metadata.withLock { volume.cache.byteCount }
+        #expect(bytes <= sizes.blocks + sizes.blocks / 4)
+      }
+    }
+  }
+
   @Test func referencesAreCountedAllTheSame() throws {
     try withFiles(1000) { fixture, numbers in
       let volume = fixture.volume

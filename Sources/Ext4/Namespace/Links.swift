@@ -5,7 +5,10 @@ extension Volume {
   /// The inode with this number, for a caller that the kernel has named it to.
   public func node(_ number: InodeNumber) throws(Ext4Error) -> Inode {
     if let inode = inodes[number] { return inode }
-    return try metadata.withLock { () throws(Ext4Error) in try inode(number) }
+    return try metadata.withLock { () throws(Ext4Error) in
+      boundCache()
+      return try inode(number)
+    }
   }
 
   /// Finds `name` in `directory` and refers to what it names once for the caller (see `forget`). ENOENT if there is
@@ -15,6 +18,7 @@ extension Volume {
   /// or open_by_handle_at(2) have kept. It compares the generations. ESTALE if the inode has no names.
   public func lookup(_ name: FileName, in directory: Inode) throws(Ext4Error) -> Inode {
     try metadata.withLock { () throws(Ext4Error) in
+      boundCache()
       if name.isCurrent {
         try requireInUse(directory)
         inodes.reference(directory)

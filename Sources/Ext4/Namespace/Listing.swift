@@ -9,6 +9,7 @@ extension Volume {
     _ directory: Inode, from cookie: UInt64, _ body: (ListedEntry) -> Bool
   ) throws(Ext4Error) {
     try metadata.withLock { () throws(Ext4Error) in
+      boundCache()
       guard directory.isDirectory else { throw .errno(.notDirectory) }
       try directory.forEachEntry(from: cookie) { name, number, type, next in
         body(

@@ -180,6 +180,13 @@ public final class Volume: @unchecked Sendable {
     }
   }
 
+  /// Drops what has been read and not been used lately, where it takes too much memory. To be called where much is read without a commit: with
+  /// the metadata lock held, and no buffer in use.
+  func boundCache() {
+    let limit = options.cacheSizes.blocks
+    if cache.byteCount > limit + limit / 8 { cache.trim(to: limit) }
+  }
+
   /// Whether changes are possible now: mounted for writing, and nothing has gone wrong that forbids it.
   public var isWritable: Bool { !options.readOnly && !health.isReadOnly && log?.isAborted != true }
 

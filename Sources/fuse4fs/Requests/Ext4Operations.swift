@@ -65,13 +65,16 @@ final class Ext4Operations: FileSystemOperations {
 
   /// The same for what changes directories: with `dirsync`, it is on disk before it is answered.
   private func change<T>(
-    _ directories: NodeID..., body: () throws(Ext4Error) -> T
+    _ directory: NodeID? = nil, _ other: NodeID? = nil, body: () throws(Ext4Error) -> T
   ) throws(Errno) -> T {
     try attempt { () throws(Ext4Error) in
       let result = try body()
       var isSynchronous = synchronousDirectories
-      for directory in directories where !isSynchronous {
+      if !isSynchronous, let directory {
         isSynchronous = try inode(directory).hasSynchronousEntries
+      }
+      if !isSynchronous, let other {
+        isSynchronous = try inode(other).hasSynchronousEntries
       }
       if isSynchronous { try volume.synchronize() }
       return result
