@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <linux/loop.h>
+#include <malloc.h>
 
 #include <stdint.h>
 #include <string.h>
@@ -41,6 +42,13 @@ static inline pid_t cfuse_fork(void) { return fork(); }
 /// The signal that this process gets when its parent ends; 0 for none. prctl is variadic.
 static inline int cfuse_set_parent_death_signal(int signal_number) {
   return prctl(PR_SET_PDEATHSIG, (unsigned long)signal_number, 0UL, 0UL, 0UL);
+}
+
+/// All threads allocate from one arena. Swift's module of the C library leaves malloc.h out; other libraries have no arenas.
+static inline void cfuse_allocate_from_one_arena(void) {
+#ifdef M_ARENA_MAX
+  mallopt(M_ARENA_MAX, 1);
+#endif
 }
 
 /// The calling thread, and those that it starts, write what dirty pages wait for. prctl is variadic.

@@ -27,7 +27,8 @@ public final class BlockCache {
 
     fileprivate init(block: BlockNumber, size: Int) {
       self.block = block
-      data = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 4096)
+      // Aligned to pages, each would take two of them.
+      data = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 16)
     }
 
     deinit { data.deallocate() }

@@ -1,3 +1,4 @@
+import CFuse3
 import Ext4
 import FuseSession
 import Glibc
@@ -7,6 +8,8 @@ import SystemPackage
 
 /// Mounts the image, serves it until it is unmounted, and leaves it clean.
 func serve(options: MountOptions, image: ImageSource, readiness: Readiness) -> ExitCode {
+  // What one thread takes another gives back, as requests come: with an arena for each, all of them would grow to what one needs.
+  cfuse_allocate_from_one_arena()
   do throws(StartupFailure) {
     let mount = try Mount(options: options, image: image)
     return try mount.run(readiness: readiness)
