@@ -25,6 +25,7 @@ extension RealMounts {
       (["-o", "nonsense"], "nonsense"), (["-o", "ro,sillier=3"], "sillier"),
       (["-o", "offset=twelve"], "offset"), (["-o", "errors=never"], "errors"),
       (["-o", "iomap=sometimes"], "iomap"), (["-o", "iomap_cache=2"], "iomap_cache"),
+      (["-o", "cache_size=1K"], "cache_size"), (["-o", "keep_awake=often"], "keep_awake"),
       (["--nonsense"], "nonsense"),
     ])
     func whatIsNotUnderstoodIsNamed(arguments: [String], name: String) throws {
@@ -66,6 +67,7 @@ extension RealMounts {
         "rw,allow_other,default_permissions", "allow_root", "errors=continue,acl,user_xattr",
         "errors=remount-ro,noacl,nouser_xattr", "minixdf,nodev,nosuid,noatime",
         "bsddf,dev,suid,relatime", "strictatime,dirsync,sync", "fakeroot,uid=5,gid=6",
+        "cache_size=1M,keep_awake=on", "cache_size=2G,keep_awake=off",
         "nofail,user,_netdev,x-systemd.automount,x-anything=1,noauto,defaults",
       ]
       try Site.with { site in

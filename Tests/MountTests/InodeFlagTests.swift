@@ -140,6 +140,37 @@ extension RealMounts {
       }
     }
 
+    /// Data in the journal, through the kernel's cache and around it. With fakeroot, since root may lack the capability that the flag takes.
+    @Test func journaledData() throws {
+      try Site.with { site in
+        let bytes = SeededGenerator.bytes(3_000_001, seed: 12)
+        try site.mount(options: ["fakeroot"]) { root in
+          let file = root.appending("file")
+          try file.write(Array(bytes.reversed()))
+          try Command(["chattr", "+j", file.string]).succeed()
+          #expect(try Command(["lsattr", file.string]).succeed().output.contains("j"))
+          try file.write(bytes)
+          try Command(
+            [
+              "dd", "if=/dev/zero", "of=\(file)", "bs=64k", "seek=8", "count=1", "conv=notrunc",
+              "oflag=direct",
+            ]
+          ).succeed()
+          try root.appending("other").write(bytes)
+          try Command(["chattr", "+j", root.appending("other").string]).succeed()
+          try Command(["chattr", "-j", root.appending("other").string]).succeed()
+        }
+        var expected = bytes
+        expected.replaceSubrange(8 << 16..<9 << 16, with: repeatElement(0, count: 1 << 16))
+        try site.kernel { root in
+          let found = try root.appending("file").bytes()
+          #expect(found == expected)
+          let other = try root.appending("other").bytes()
+          #expect(other == bytes)
+        }
+      }
+    }
+
     /// Names in a directory with the flag D are on disk when they are made: the image as it is then has them.
     @Test(arguments: ["D", "S"]) func synchronousDirectories(flag: String) throws {
       try Site.with { site in
