@@ -17,13 +17,13 @@ enum CacheLimits {
   /// kernel from here on as threads that dirty pages wait for.
   static func raise(_ mountpoint: String) {
     guard let entry = MountTable.current().entry(at: mountpoint) else { return }
-    for suffix in ["", "-fuseblk"] {
-      let directory = FilePath("/sys/class/bdi/\(entry.device)\(suffix)")
-      raise(directory.appending("read_ahead_kb"), to: readAhead)
-      if raise(directory.appending("max_ratio"), to: dirtyShare) {
-        // The daemon's own writes are not held back for the pages that are waiting for it.
-        _ = cfuse_become_io_flusher()
-      }
+    // What has the number of a block device alone for its name is that device's.
+    let suffix = entry.type.hasPrefix("fuseblk") ? "-fuseblk" : ""
+    let directory = FilePath("/sys/class/bdi/\(entry.device)\(suffix)")
+    raise(directory.appending("read_ahead_kb"), to: readAhead)
+    if raise(directory.appending("max_ratio"), to: dirtyShare) {
+      // The daemon's own writes are not held back for the pages that are waiting for it.
+      _ = cfuse_become_io_flusher()
     }
   }
 
