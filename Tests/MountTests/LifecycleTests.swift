@@ -105,6 +105,29 @@ extension RealMounts {
       }
     }
 
+    /// Root's mounts may keep more than a hundredth of all dirty pages, and read further ahead; others stay as the kernel makes them.
+    @Test(.enabled(if: access("/sys/class/bdi", W_OK) == 0))
+    func cachesOfTheKernel() throws {
+      func limits(_ root: FilePath) throws -> [String] {
+        let device = try Syscall.lstat(root).st_dev
+        let directory = FilePath("/sys/class/bdi/\(device >> 8 & 0xFFF):\(device & 0xFF)")
+        return try ["max_ratio", "read_ahead_kb"].map {
+          try directory.appending($0).text().trimmingCharacters(in: .whitespacesAndNewlines)
+        }
+      }
+      try Site.with { site in
+        let own = try site.mount { try limits($0) }
+        #expect(own == ["12", "1024"])
+      }
+      let user = try TestUser.other.get()
+      try Site.with(owner: user) { site in
+        let others = try site.mount(Mounted.Plan(options: ["allow_other"], user: user)) {
+          try limits($0)
+        }
+        #expect(others == ["1", "128"])
+      }
+    }
+
     @Test func mountPointsThatAreNone() throws {
       try Site.with { site in
         try site.scratch.appending("file").write()
