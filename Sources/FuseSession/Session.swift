@@ -169,12 +169,8 @@ public final class Session: @unchecked Sendable {
     if hasNoName {
       worker.staleAfterAnswer = node
     } else {
-      worker.session.forgetAttributes(of: node)
+      _ = fuse_lowlevel_notify_inval_inode(worker.session.handle, node.rawValue, -1, 0)
     }
-  }
-
-  func forgetAttributes(of node: NodeID) {
-    _ = fuse_lowlevel_notify_inval_inode(handle, node.rawValue, -1, 0)
   }
 
   var agreedCapabilities: UInt32 { agreed.load(ordering: .relaxed) }

@@ -96,8 +96,7 @@ final class Worker {
     }
     if let node = staleAfterAnswer {
       staleAfterAnswer = nil
-      passLeadership()
-      session.forgetAttributes(of: node)
+      session.channel.forgetAttributes(of: node)
     }
   }
 

@@ -10,10 +10,9 @@ extension Inode {
   private static let blocksPerStep = 32
 
   var journalsData: Bool {
-    hasJournalFlag.load(ordering: .relaxed) && volume.log != nil && isMovedByDaemon
+    hasJournalFlag.load(ordering: .relaxed) && volume.hasJournal
+      && !isMovedByKernel.load(ordering: .relaxed)
   }
-
-  private var isMovedByDaemon: Bool { !isMovedByKernel.load(ordering: .relaxed) }
 
   /// What one step of a write may change beyond what it does for other files: the blocks, and the one in which the file ended.
   var dataCredits: Int { journalsData ? Self.blocksPerStep + 2 : 0 }

@@ -17,17 +17,19 @@ extension Inode {
   /// does not befit the file's type, or the file system knows no projects.
   public func setFlags(_ new: InodeFlags, projectID: UInt32?) throws(Ext4Error) {
     try volume.requireWritable()
+    let present = status().flags.intersection(.journalData)
+    guard new.intersection(.journalData) != present else {
+      return try changeFlags(to: new, projectID: projectID)
+    }
     // Without a journal the flag stays as it is, and nobody is told (ext4_change_inode_journal_flag).
-    let wanted =
-      volume.log != nil
-      ? new : new.subtracting(.journalData).union(status().flags.intersection(.journalData))
-    guard wanted.contains(.journalData) != status().flags.contains(.journalData) else {
-      return try changeFlags(to: wanted, projectID: projectID)
+    guard volume.hasJournal else {
+      return try changeFlags(
+        to: new.subtracting(.journalData).union(present), projectID: projectID)
     }
     guard !isManagedByKernel else { throw .errno(.notSupported) }
     try io.withWriteLock { () throws(Ext4Error) in
       try prepareToSwitchJournaling()
-      try changeFlags(to: wanted, projectID: projectID)
+      try changeFlags(to: new, projectID: projectID)
     }
   }
 
