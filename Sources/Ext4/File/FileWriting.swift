@@ -284,15 +284,10 @@ extension Inode {
     } catch {
       throw .library(code: Int(error.rawValue), doing: "writing file data", number)
     }
-    // Such pieces come of the kernel's writeback, or go around its cache: either way they have waited in memory long enough, and the
-    // fsync that follows finds most of the work done.
-    if buffer.count >= Self.largePiece {
-      volume.device.startWritingOut(buffer.count, at: address.rawValue)
+    if let range = writeBehind.note(buffer.count, at: address.rawValue) {
+      volume.device.startWritingOut(range.count, at: range.lowerBound)
     }
   }
-
-  /// Bytes.
-  private static let largePiece = 256 << 10
 
   private func zeroDevice(_ count: UInt64, at address: DeviceOffset) throws(Ext4Error) {
     if journalsData {
