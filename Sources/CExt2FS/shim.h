@@ -46,13 +46,13 @@ static inline ssize_t cext2fs_read_cached(int fd, void *buffer, size_t count, in
   return syscall(SYS_preadv2, fd, &part, 1, (long)offset, 0L, RWF_NOWAIT);
 }
 
-/// Makes a hole in a file, whose size stays (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE). Declared only for programs that define
-/// Has the system begin to write what is in its cache of these bytes, without waiting for it. Declared only with _GNU_SOURCE.
+// Has the system begin to write what is in its cache of these bytes, without waiting for it. Declared only with _GNU_SOURCE.
 static inline int cext2fs_start_writing(int fd, int64_t offset, int64_t count) {
   return (int)syscall(SYS_sync_file_range, fd, offset, count, 2 /* SYNC_FILE_RANGE_WRITE */);
 }
 
-/// _GNU_SOURCE, which Swift's own module of the C library does not.
+// Makes a hole in a file, whose size stays (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE). Declared only for programs that define
+// _GNU_SOURCE, which Swift's own module of the C library does not.
 static inline int cext2fs_punch_hole(int fd, int64_t offset, int64_t count) {
   return (int)syscall(SYS_fallocate, fd, 3, offset, count);
 }

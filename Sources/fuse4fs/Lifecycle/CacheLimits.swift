@@ -11,7 +11,7 @@ enum CacheLimits {
   /// Per cent of what may be dirty in all. Several mounts together cannot exceed that.
   private static let dirtyShare = 12
   /// KiB.
-  private static let readAhead = 1024
+  private static let readAhead = 4096
 
   /// For a mount whose FUSE_INIT has been answered, which sets the read-ahead. The calling thread, and those that it will start, are known to the
   /// kernel from here on as threads that dirty pages wait for.
