@@ -47,8 +47,6 @@ extension Attributes {
 extension Entry {
   /// `struct fuse_entry_out`.
   static let replySize = 40 + Attributes.encodedSize
-  /// Where the flags of its attributes are.
-  static let flagsOffset = 40 + 84
 
   func encodeReply(into bytes: UnsafeMutableRawBufferPointer, revision: IomapRevision?) {
     func store(_ value: UInt64, at offset: Int) {

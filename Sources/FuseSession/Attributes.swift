@@ -48,23 +48,6 @@ public struct Attributes: Sendable {
     self.changeTime = changeTime
     self.birthTime = birthTime
   }
-
-  var stat: stat {
-    var stat = Glibc.stat()
-    stat.st_ino = UInt(inode)
-    stat.st_mode = mode
-    stat.st_nlink = UInt(linkCount)
-    stat.st_uid = userID
-    stat.st_gid = groupID
-    stat.st_rdev = UInt(device)
-    stat.st_size = off_t(clamping: size)
-    stat.st_blksize = Int(blockSize)
-    stat.st_blocks = Int(clamping: sectorCount)
-    stat.st_atim = accessTime
-    stat.st_mtim = modificationTime
-    stat.st_ctim = changeTime
-    return stat
-  }
 }
 
 /// A node as an answer to a name: the kernel holds one more reference to it from now on.
@@ -77,16 +60,6 @@ public struct Entry: Sendable {
     self.node = node
     self.generation = generation
     self.attributes = attributes
-  }
-
-  var parameters: fuse_entry_param {
-    var entry = fuse_entry_param()
-    entry.ino = node.rawValue
-    entry.generation = generation
-    entry.attr = attributes.stat
-    entry.attr_timeout = attributes.validity
-    entry.entry_timeout = Validity.unlimited
-    return entry
   }
 }
 

@@ -1,10 +1,9 @@
-import CFuse3
 import Glibc
 import IomapCache
 
-/// A reply to READDIR or READDIRPLUS as it fills.
+/// A reply to READDIR or READDIRPLUS as it fills: `struct fuse_dirent` or `struct fuse_direntplus` (include/uapi/linux/fuse.h), each with the
+/// name behind it and padded to 8 bytes.
 public struct DirectoryBuffer {
-  private let request: fuse_req_t
   private let memory: UnsafeMutableRawBufferPointer
   private(set) var count = 0
 
@@ -17,76 +16,56 @@ public struct DirectoryBuffer {
   private let revision: IomapRevision?
 
   init(
-    request: fuse_req_t, memory: UnsafeMutableRawBufferPointer, isPlus: Bool,
-    givesAttributes: Bool, revision: IomapRevision? = nil
+    memory: UnsafeMutableRawBufferPointer, isPlus: Bool, givesAttributes: Bool,
+    revision: IomapRevision? = nil
   ) {
-    self.revision = revision
-    self.request = request
     self.memory = memory
     self.isPlus = isPlus
     self.givesAttributes = givesAttributes
+    self.revision = revision
   }
 
-  /// Whether an entry with a name of `length` bytes still fits (fuse_direntplus, fuse_dirent in fuse_kernel.h).
+  /// `offsetof(struct fuse_dirent, name)`.
+  private static let headerSize = 24
+
+  private var attributesSize: Int { isPlus ? Entry.replySize : 0 }
+
+  /// Whether an entry with a name of `length` bytes still fits.
   public func hasRoom(forNameOf length: Int) -> Bool {
-    let header = isPlus ? 152 : 24
-    return count + (header + length + 7) & ~7 <= memory.count
+    count + (attributesSize + Self.headerSize + length + 7) & ~7 <= memory.count
   }
 
   /// Adds an entry, for which there must be room. `next` is the position to go on from behind it.
   public mutating func add(
     _ name: UnsafeRawBufferPointer, inode: UInt64, mode: UInt32, next: UInt64
   ) {
-    count += withCString(name) { name in
-      if isPlus {
-        var entry = fuse_entry_param()  // node 0: nothing but the name and number
-        entry.attr.st_ino = UInt(inode)
-        entry.attr.st_mode = mode
-        return addPlus(name, &entry, next)
-      } else {
-        var stat = stat()
-        stat.st_ino = UInt(inode)
-        stat.st_mode = mode
-        return fuse_add_direntry(
-          request, free, memory.count - count, name, &stat, off_t(bitPattern64: next))
-      }
-    }
+    // Node 0: nothing but the name and number.
+    if isPlus { memset(memory.baseAddress! + count, 0, attributesSize) }
+    addName(name, inode, mode, next)
   }
 
   /// Adds an entry with attributes, for which there must be room.
   public mutating func add(_ name: UnsafeRawBufferPointer, _ entry: Entry, next: UInt64) {
-    let start = count
-    count += withCString(name) { name in
-      var parameters = entry.parameters
-      return addPlus(name, &parameters, next)
+    entry.encodeReply(
+      into: UnsafeMutableRawBufferPointer(rebasing: memory[count...].prefix(attributesSize)),
+      revision: revision)
+    addName(name, entry.attributes.inode, entry.attributes.mode, next)
+  }
+
+  private mutating func addName(
+    _ name: UnsafeRawBufferPointer, _ inode: UInt64, _ mode: UInt32, _ next: UInt64
+  ) {
+    let header = memory.baseAddress! + count + attributesSize
+    header.storeBytes(of: inode, as: UInt64.self)
+    header.storeBytes(of: next, toByteOffset: 8, as: UInt64.self)
+    header.storeBytes(of: UInt32(name.count), toByteOffset: 16, as: UInt32.self)
+    header.storeBytes(of: (mode & 0o170000) >> 12, toByteOffset: 20, as: UInt32.self)
+    let end = Self.headerSize + name.count
+    let padding = -end & 7
+    if let start = name.baseAddress {
+      memcpy(header + Self.headerSize, start, name.count)
     }
-    memory.storeBytes(
-      of: entry.attributes.encodedFlags(revision), toByteOffset: start + Entry.flagsOffset,
-      as: UInt32.self)
+    memset(header + end, 0, padding)
+    count += attributesSize + end + padding
   }
-
-  private func addPlus(
-    _ name: UnsafePointer<CChar>, _ entry: inout fuse_entry_param, _ next: UInt64
-  ) -> Int {
-    fuse_add_direntry_plus(
-      request, free, memory.count - count, name, &entry, off_t(bitPattern64: next))
-  }
-
-  private var free: UnsafeMutablePointer<CChar> {
-    (memory.baseAddress! + count).assumingMemoryBound(to: CChar.self)
-  }
-
-  private func withCString(
-    _ name: UnsafeRawBufferPointer, _ body: (UnsafePointer<CChar>) -> Int
-  ) -> Int {
-    withUnsafeTemporaryAllocation(byteCount: name.count + 1, alignment: 1) { copy in
-      copy.copyMemory(from: name)
-      copy[name.count] = 0
-      return body(copy.baseAddress!.assumingMemoryBound(to: CChar.self))
-    }
-  }
-}
-
-extension off_t {
-  init(bitPattern64 value: UInt64) { self = off_t(truncatingIfNeeded: value) }
 }

@@ -34,7 +34,6 @@ extension OperationTable {
   private static func readDirectory(
     _ request: fuse_req_t?, _ node: fuse_ino_t, _ size: Int, _ offset: off_t, isPlus: Bool
   ) {
-    guard let request else { return }
     let session = Worker.serving.session
     let thread = Worker.serving.header.thread
     let offset = UInt64(bitPattern: Int64(offset))
@@ -42,7 +41,7 @@ extension OperationTable {
     let memory = UnsafeMutableRawBufferPointer(
       rebasing: Worker.serving.output[..<min(size, Worker.serving.output.count)])
     var buffer = DirectoryBuffer(
-      request: request, memory: memory, isPlus: isPlus,
+      memory: memory, isPlus: isPlus,
       givesAttributes: isPlus
         && session.listingHabits.givesAttributes(to: thread, in: NodeID(node), from: offset),
       revision: session.iomapRevision)

@@ -43,6 +43,37 @@ import Testing
     }
   }
 
+  /// What was complete is complete no more: whoever reads on gets what was added behind the end.
+  @Test(arguments: [1, 100, 1000], [[], ["^dir_index"], ["inline_data"]])
+  func additionsBehindTheEnd(count: Int, features: [String]) throws {
+    try DirectoryFixture.with(features: features, blockSize: 1024) { fixture in
+      let file = try fixture.make(.regularFile, "file")
+      let directory = try fixture.make(.directory, "directory")
+      for number in 0..<count { try fixture.insert("name \(number)", file, in: directory) }
+      var end: UInt64 = 0
+      while try !fixture.list(directory, from: &end, limit: 100).isEmpty {}
+      for _ in 0..<3 { #expect(try fixture.list(directory, from: &end).isEmpty) }
+
+      var links = 1 + count
+      var behind: Set<String> = []
+      for number in 0..<200 {
+        try fixture.insert("new \(number)", file, in: directory)
+        links += 1
+        var cookie = end
+        for (name, _) in try fixture.list(directory, from: &cookie) { behind.insert(name) }
+        var all: UInt64 = 0
+        var found: Set<String> = []
+        while case let names = try fixture.list(directory, from: &all, limit: 100), !names.isEmpty {
+          for (name, _) in names { found.insert(name) }
+        }
+        #expect(found.count == count + number + 3 && found.isSuperset(of: behind))
+      }
+      // With few names the last hash is somewhere in the middle.
+      if count == 1, features != ["^dir_index"] { #expect(!behind.isEmpty) }
+      try fixture.setLinkCount(of: file, to: links)
+    }
+  }
+
   /// As `rm -r` does it: read some, remove them, read on.
   @Test(arguments: [["dir_index"], ["^dir_index"]])
   func removalWhileReading(features: [String]) throws {

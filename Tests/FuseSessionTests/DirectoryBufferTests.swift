@@ -25,8 +25,8 @@ import Testing
     var bytes = [UInt8](repeating: 0xEE, count: count + 512)
     let used = bytes.withUnsafeMutableBytes { memory in
       var buffer = DirectoryBuffer(
-        request: request, memory: UnsafeMutableRawBufferPointer(rebasing: memory[..<count]),
-        isPlus: plus, givesAttributes: plus)
+        memory: UnsafeMutableRawBufferPointer(rebasing: memory[..<count]), isPlus: plus,
+        givesAttributes: plus)
       body(&buffer)
       return buffer.count
     }

@@ -31,6 +31,7 @@ extension Inode {
     _ name: FileName, _ child: InodeNumber, type: FileType
   ) throws(Ext4Error) {
     try requireDirectory()
+    directoryHints.listingEnd = nil
     let entry = NewEntry(
       name: name.bytes, inode: child.rawValue, typeCode: typeCode(for: type))
     if flags.contains(.inlineData) {

@@ -18,6 +18,7 @@ extension Inode {
   func forEachEntry(from cookie: UInt64, _ body: EntryVisitor) throws(Ext4Error) {
     guard isDirectory else { throw .errno(.notDirectory) }
     guard cookie < 1 << 63 else { return }
+    if let end = directoryHints.listingEnd, cookie >= end { return }
     if flags.contains(.inlineData) {
       let regions = try inlineRegions()
       if let hash = defaultHash {
@@ -26,7 +27,7 @@ extension Inode {
         run.add(FileName.current.bytes, number.rawValue, code)
         run.add(FileName.parent.bytes, try inlineParent().rawValue, code)
         for region in regions { try run.add(region) }
-        _ = try run.visit(self, from: cookie, body)
+        directoryHints.listingEnd = try run.visit(self, from: cookie, body)
       } else {
         try forEachInline(regions, from: cookie, body)
       }
@@ -43,7 +44,7 @@ extension Inode {
     {
       var run = HashRun(hash)
       try run.add(block.region)
-      _ = try run.visit(self, from: cookie, body)
+      directoryHints.listingEnd = try run.visit(self, from: cookie, body)
     } else {
       try forEachByPosition(from: cookie, body)
     }
@@ -80,8 +81,12 @@ extension Inode {
       } while next.map { $0 & 1 == 1 } ?? false
       let highest = next.map { $0 < 2 ? 0 : $0 - 2 } ?? UInt32.max
       run.confine(to: lowest, highest)
-      guard let reached = try run.visit(self, from: cookie, body), next != nil else { return true }
+      guard let reached = try run.visit(self, from: cookie, body) else { return true }
       cookie = reached
+      guard next != nil else {
+        directoryHints.listingEnd = reached
+        return true
+      }
       run.removeAll()
     }
   }

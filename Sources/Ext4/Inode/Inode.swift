@@ -10,7 +10,8 @@ import Synchronization
 /// belong to `io`.
 public final class Inode: @unchecked Sendable {
   public let number: InodeNumber
-  unowned let volume: Volume
+  /// Outlives every inode that is used: the volume's table owns them. Not checked, since each use would count references.
+  unowned(unsafe) let volume: Volume
 
   /// The inode as it stands in the inode table, `volume.inodeSize` bytes of it.
   let raw: UnsafeMutablePointer<ext2_inode_large>
