@@ -62,6 +62,8 @@ public final class BlockCache {
     blockSize = size
   }
 
+  public func contains(_ block: BlockNumber) -> Bool { buffers[block.rawValue] != nil }
+
   /// The buffer of `block`, read from the device if it isn't there.
   public func read(_ block: BlockNumber) throws(Errno) -> Buffer {
     if let buffer = buffers[block.rawValue] {

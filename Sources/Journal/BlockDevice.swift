@@ -77,6 +77,12 @@ public final class BlockDevice: Sendable {
         fileDescriptor, buffer.baseAddress, buffer.count, byteOffset + Int64(offset)), 0)
   }
 
+  /// A range will be read soon: it is brought into the page cache, while the caller goes on.
+  public func willRead(_ count: Int, at offset: UInt64) {
+    posix_fadvise(
+      fileDescriptor, off_t(byteOffset) + off_t(offset), off_t(count), POSIX_FADV_WILLNEED)
+  }
+
   /// Writes all of `buffer` at `offset`; a range that is not wholly within the device is EIO.
   public func write(_ buffer: UnsafeRawBufferPointer, at offset: UInt64) throws(Errno) {
     try check(UInt64(buffer.count), at: offset)

@@ -235,6 +235,7 @@ extension Volume.Options {
     synchronousDirectories = options.dirsync
     ordersData = options.dataOrder != .writeback
     usesBarriers = options.usesBarriers
+    if let count = options.inodeReadAheadBlocks { inodeReadAheadBlocks = count }
     if let size = options.cacheSize { cacheSizes = CacheSizes(total: size) }
   }
 }

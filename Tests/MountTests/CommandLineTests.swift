@@ -26,6 +26,7 @@ extension RealMounts {
       (["-o", "offset=twelve"], "offset"), (["-o", "errors=never"], "errors"),
       (["-o", "iomap=sometimes"], "iomap"), (["-o", "iomap_cache=2"], "iomap_cache"),
       (["-o", "cache_size=1K"], "cache_size"), (["-o", "keep_awake=often"], "keep_awake"),
+      (["-o", "inode_readahead_blks=3"], "inode_readahead_blks"),
       (["--nonsense"], "nonsense"),
     ])
     func whatIsNotUnderstoodIsNamed(arguments: [String], name: String) throws {
@@ -67,7 +68,8 @@ extension RealMounts {
         "rw,allow_other,default_permissions", "allow_root", "errors=continue,acl,user_xattr",
         "errors=remount-ro,noacl,nouser_xattr", "minixdf,nodev,nosuid,noatime",
         "bsddf,dev,suid,relatime", "strictatime,dirsync,sync", "fakeroot,uid=5,gid=6",
-        "cache_size=1M,keep_awake=on", "cache_size=2G,keep_awake=off",
+        "cache_size=1M,keep_awake=on,inode_readahead_blks=0",
+        "cache_size=2G,keep_awake=off,inode_readahead_blks=64",
         "nofail,user,_netdev,x-systemd.automount,x-anything=1,noauto,defaults",
       ]
       try Site.with { site in

@@ -200,9 +200,7 @@ private struct HashRun {
   mutating func visit(
     _ directory: Inode, from cookie: UInt64, _ body: Inode.EntryVisitor
   ) throws(Ext4Error) -> UInt64? {
-    items.sort { a, b in
-      a.position != b.position ? a.position < b.position : Self.precedes(a.name, b.name)
-    }
+    sort()
     var reached = cookie
     // Of entries with the same position all but the first move up a little, so that each has its own.
     var free: UInt64 = 0
@@ -216,6 +214,38 @@ private struct HashRun {
       reached = free
     }
     return reached
+  }
+
+  /// By position, then by name. Hashes are spread evenly, so that once the items lie by the leading bits of their positions there is
+  /// little left to compare.
+  private mutating func sort() {
+    let lowest = items.reduce(UInt64.max) { min($0, $1.position) }
+    let highest = items.reduce(0) { max($0, $1.position) }
+    guard items.count > 2 * Self.buckets, highest > lowest else { return Self.sort(&items[...]) }
+    let shift = max(UInt64.bitWidth - (highest - lowest).leadingZeroBitCount - Self.bucketBits, 0)
+    func bucket(_ item: Item) -> Int { Int((item.position - lowest) >> UInt64(shift)) }
+
+    var ends = [Int](repeating: 0, count: Self.buckets)
+    for item in items { ends[bucket(item)] += 1 }
+    for index in 1..<Self.buckets { ends[index] += ends[index - 1] }
+    let unsorted = items
+    var start = ends
+    for item in unsorted.reversed() {
+      start[bucket(item)] -= 1
+      items[start[bucket(item)]] = item
+    }
+    for index in 0..<Self.buckets where ends[index] - start[index] > 1 {
+      Self.sort(&items[start[index]..<ends[index]])
+    }
+  }
+
+  private static let bucketBits = 6
+  private static let buckets = 1 << bucketBits
+
+  private static func sort(_ items: inout ArraySlice<Item>) {
+    items.sort { a, b in
+      a.position != b.position ? a.position < b.position : precedes(a.name, b.name)
+    }
   }
 
   private static func precedes(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Bool {

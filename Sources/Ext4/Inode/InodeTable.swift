@@ -140,6 +140,7 @@ extension Volume {
     guard number.rawValue >= 1, number.rawValue <= superblock.pointee.s_inodes_count else {
       throw .errno(.staleNFSFileHandle)
     }
+    readAhead(of: number)
     let inode = Inode(number: number, volume: self, raw: makeRawInode())
     try inode.reload()
     inodes.insert(inode)

@@ -1,44 +1,33 @@
-import CExt2FS
-
 // The four times of an inode. Metadata lock held, for all of them.
 extension Inode {
   public var accessTime: Timestamp {
-    get { time(\.i_atime, \.i_atime_extra) }
-    set { setTime(\.i_atime, \.i_atime_extra, newValue) }
+    get { time(.accessTime, .accessTimeExtra) }
+    set { setTime(.accessTime, .accessTimeExtra, newValue) }
   }
 
   public var modificationTime: Timestamp {
-    get { time(\.i_mtime, \.i_mtime_extra) }
+    get { time(.modificationTime, .modificationTimeExtra) }
     set {
-      setTime(\.i_mtime, \.i_mtime_extra, newValue)
+      setTime(.modificationTime, .modificationTimeExtra, newValue)
       accessCurrentUntil.store(0, ordering: .relaxed)
     }
   }
 
   public var changeTime: Timestamp {
-    get { time(\.i_ctime, \.i_ctime_extra) }
+    get { time(.changeTime, .changeTimeExtra) }
     set {
-      setTime(\.i_ctime, \.i_ctime_extra, newValue)
+      setTime(.changeTime, .changeTimeExtra, newValue)
       accessCurrentUntil.store(0, ordering: .relaxed)
     }
   }
 
   /// Nil where the inode has no room for it.
   public var birthTime: Timestamp? {
-    hasRoom(for: \.i_crtime_extra) ? time(\.i_crtime, \.i_crtime_extra) : nil
+    hasRoom(for: .birthTimeExtra) ? time(.birthTime, .birthTimeExtra) : nil
   }
 
   func setBirthTime(_ time: Timestamp) {
-    if hasRoom(for: \.i_crtime_extra) { setTime(\.i_crtime, \.i_crtime_extra, time) }
-  }
-
-  /// True when the 32-bit `field` lies within what `i_extra_isize` says is used (EXT4_FITS_IN_INODE).
-  func hasRoom(for field: KeyPath<ext2_inode_large, UInt32>) -> Bool {
-    let goodOldSize = MemoryLayout<ext2_inode>.size
-    guard volume.inodeSize > goodOldSize,
-      let offset = MemoryLayout<ext2_inode_large>.offset(of: field)
-    else { return false }
-    return goodOldSize + Int(raw.pointee.i_extra_isize) >= offset + 4
+    if hasRoom(for: .birthTimeExtra) { setTime(.birthTime, .birthTimeExtra, time) }
   }
 
   /// The inode has changed: now, unless the kernel keeps the times of the file and says when.
@@ -46,19 +35,15 @@ extension Inode {
     if !isMovedByKernel.load(ordering: .relaxed) { changeTime = .now }
   }
 
-  private typealias Field = WritableKeyPath<ext2_inode_large, UInt32>
-
-  private func time(_ base: Field, _ extra: Field) -> Timestamp {
-    Timestamp(
-      base: raw.pointee[keyPath: base],
-      extra: hasRoom(for: extra) ? raw.pointee[keyPath: extra] : 0)
+  private func time(_ base: InodeField, _ extra: InodeField) -> Timestamp {
+    Timestamp(base: self[base], extra: hasRoom(for: extra) ? self[extra] : 0)
   }
 
-  private func setTime(_ base: Field, _ extra: Field, _ time: Timestamp) {
+  private func setTime(_ base: InodeField, _ extra: InodeField, _ time: Timestamp) {
     if hasRoom(for: extra) {
-      (raw.pointee[keyPath: base], raw.pointee[keyPath: extra]) = time.encoded
+      (self[base], self[extra]) = time.encoded
     } else {
-      raw.pointee[keyPath: base] = time.encodedBase
+      self[base] = time.encodedBase
     }
   }
 }

@@ -6,7 +6,7 @@ extension Inode {
   /// 0 where the inode has no room for it.
   var projectID: UInt32 { hasProjectID ? raw.pointee.i_projid : 0 }
 
-  var hasProjectID: Bool { hasRoom(for: \.i_projid) }
+  var hasProjectID: Bool { hasRoom(for: .projectID) }
 
   /// A new inode takes over its directory's project if that says so, and else belongs to none (fs/ext4/ialloc.c).
   func inheritProject(from directory: Inode) {

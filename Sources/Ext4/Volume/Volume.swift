@@ -43,6 +43,8 @@ public final class Volume: @unchecked Sendable {
     /// The device is flushed where the order of writes matters.
     public var usesBarriers = true
     public var cacheSizes = CacheSizes.standard
+    /// Blocks of the inode table that are read together, a power of two; 0 and 1 for each by itself.
+    public var inodeReadAheadBlocks: UInt32 = 32
 
     public init() {}
   }
@@ -68,6 +70,7 @@ public final class Volume: @unchecked Sendable {
   let committing: MetadataLock
   let inodes: InodeTable
   let mappingBudget: MappingBudget
+  var inodeReadAhead: InodeReadAhead
 
   /// Where changes go first, if the file system has a journal and is mounted for writing. Set before the first change.
   var log: JournalLog? { cache.log }
@@ -132,6 +135,7 @@ public final class Volume: @unchecked Sendable {
     self.cache = cache
     inodes = InodeTable(capacity: options.cacheSizes.inodes)
     mappingBudget = MappingBudget(limit: options.cacheSizes.mappings)
+    inodeReadAhead = InodeReadAhead(blockCount: options.inodeReadAheadBlocks)
     self.fs = fs
     self.features = features
     self.journal = journal

@@ -82,6 +82,10 @@ enum MountOptionTable {
           return true
         }),
       .init("nobarrier", summary: "the same as barrier=0", effect: .set(\.usesBarriers, false)),
+      .init(
+        "inode_readahead_blks",
+        summary: "blocks of the inode table to read together, a power of two (32)",
+        effect: .assign("BLOCKS", \.inodeReadAheadBlocks, parseReadAhead)),
       .init("acl", summary: "POSIX access control lists", effect: .set(\.acl, true)),
       .init("noacl", summary: "no access control lists", effect: .set(\.acl, false)),
       .init(
@@ -192,7 +196,7 @@ enum MountOptionTable {
         "delalloc", "nodelalloc", "dioread_lock", "dioread_nolock", "block_validity",
         "noblock_validity", "auto_da_alloc", "noauto_da_alloc", "journal_checksum",
         "nojournal_checksum", "journal_async_commit", "journal_ioprio", "max_batch_time",
-        "min_batch_time", "stripe", "inode_readahead_blks", "init_itable", "noinit_itable",
+        "min_batch_time", "stripe", "init_itable", "noinit_itable",
         "mb_optimize_scan", "prefetch_block_bitmaps", "no_prefetch_block_bitmaps", "i_version",
         "nombcache", "no_mbcache", "oldalloc", "orlov",
         summary: "", effect: .ignored)
@@ -218,6 +222,11 @@ enum MountOptionTable {
   /// 0 is the default, as with the kernel.
   private static let parseInterval: @Sendable (String) -> Int? = { text in
     Int(text).flatMap { (0...86_400).contains($0) ? $0 : nil }
+  }
+
+  /// As with the kernel (EXT4_OPT inode_readahead_blks in fs/ext4/super.c): 0, or a power of two.
+  private static let parseReadAhead: @Sendable (String) -> UInt32? = { text in
+    UInt32(text).flatMap { $0 <= 1 << 30 && $0 & ($0 &- 1) == 0 ? $0 : nil }
   }
 
   private static let parseCacheSize: @Sendable (String) -> Int64? = { text in

@@ -78,6 +78,8 @@ struct MountOptions: Sendable, Equatable {
   var iomapCache: Bool?
 
   // The daemon.
+  /// 0, or a power of two up to 2^30.
+  var inodeReadAheadBlocks: UInt32?
   /// In bytes, within `CacheSizes.allowed`.
   var cacheSize: Int64?
   /// Nil: `auto`.

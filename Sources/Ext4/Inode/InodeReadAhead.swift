@@ -1,0 +1,42 @@
+import CExt2FS
+import Journal
+
+/// Inodes are wanted together with those beside them: before one is read, the blocks of the inode table around it are asked for
+/// (`__ext4_get_inode_loc` in the kernel's fs/ext4/inode.c). Belongs to the metadata lock.
+struct InodeReadAhead {
+  /// A power of two, in blocks; 0 for none.
+  let blockCount: UInt32
+  /// Where the last one began: the blocks that it has brought are not asked for again one by one.
+  private var lastStart: UInt64?
+
+  init(blockCount: UInt32) { self.blockCount = blockCount }
+
+  /// The aligned blocks around `block`, as far as they are within `table` and not asked for before.
+  mutating func range(around block: UInt64, in table: Range<UInt64>) -> Range<UInt64>? {
+    guard blockCount > 1, table.contains(block) else { return nil }
+    let start = max(block & ~UInt64(blockCount - 1), table.lowerBound)
+    guard start != lastStart else { return nil }
+    lastStart = start
+    return start..<min(block & ~UInt64(blockCount - 1) + UInt64(blockCount), table.upperBound)
+  }
+}
+
+extension Volume {
+  /// The inode is about to be read. Metadata lock held.
+  func readAhead(of number: InodeNumber) {
+    guard inodeReadAhead.blockCount > 0 else { return }
+    let perGroup = superblock.pointee.s_inodes_per_group
+    let (group, index) = (number.rawValue - 1).quotientAndRemainder(dividingBy: perGroup)
+    let perBlock = UInt32(blockSize / inodeSize)
+    let table = ext2fs_inode_table_loc(fs, group)
+    let block = table + UInt64(index / perBlock)
+    guard !cache.contains(BlockNumber(block)) else { return }
+    let used = perGroup - min(ext2fs_bg_itable_unused(fs, group), perGroup)
+    let end = table + UInt64((used + perBlock - 1) / perBlock)
+    if let range = inodeReadAhead.range(around: block, in: table..<end) {
+      device.willRead(
+        Int(range.upperBound - range.lowerBound) * blockSize,
+        at: range.lowerBound * UInt64(blockSize))
+    }
+  }
+}
