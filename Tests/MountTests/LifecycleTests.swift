@@ -117,7 +117,7 @@ extension RealMounts {
       }
       try Site.with { site in
         let own = try site.mount { try limits($0) }
-        #expect(own == ["12", "1024"])
+        #expect(own == ["12", "4096"])
       }
       let user = try TestUser.other.get()
       try Site.with(owner: user) { site in

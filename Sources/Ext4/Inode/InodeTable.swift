@@ -11,13 +11,18 @@ final class InodeTable: Sendable {
     var inodes: [InodeNumber: Inode] = [:]
     /// References to inodes that are not in memory.
     var counts: [InodeNumber: UInt32] = [:]
+    /// With more inodes in memory than this it is time to drop some.
+    var limit: Int
   }
 
-  private let state = Mutex(State())
+  private let state: Mutex<State>
   private let capacity: Int
 
   /// `capacity`: about how many inodes are kept in memory.
-  init(capacity: Int) { self.capacity = capacity }
+  init(capacity: Int) {
+    self.capacity = capacity
+    state = Mutex(State(limit: capacity))
+  }
 
   /// The inode if it is in memory.
   @inline(__always)
@@ -39,7 +44,10 @@ final class InodeTable: Sendable {
       }
       state.inodes[inode.number] = inode
       inode.wasUsed = true
-      if state.inodes.count > capacity { makeRoom(&state) }
+      guard state.inodes.count > state.limit else { return }
+      makeRoom(&state)
+      // To look at all of them takes its time, and it may be that few could be dropped.
+      state.limit = max(capacity, state.inodes.count + capacity / 4)
     }
   }
 
