@@ -35,7 +35,7 @@ enum Negotiation {
     connection.pointee.want = wanted
     // libfuse allows as many pages as the kernel may be set to take, of whatever size pages are here; reads follow.
     connection.pointee.max_write = min(
-      connection.pointee.max_write, UInt32(Worker.maximumTransfer))
+      connection.pointee.max_write, UInt32(TransferMemory.maximumTransfer))
     connection.pointee.max_background = 64
     connection.pointee.congestion_threshold = 48
     connection.pointee.time_gran = options.timeGranularity

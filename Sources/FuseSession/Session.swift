@@ -47,6 +47,7 @@ public final class Session: @unchecked Sendable {
   /// The threads inside `run`.
   let leadership = Leadership()
   let wakefulness: ProcessorWakefulness
+  let transferMemory: TransferMemory
   private let threads = Mutex<[pthread_t]>([])
   private let isInitialized = Atomic<Bool>(false)
   private let isStopping = Atomic<Bool>(false)
@@ -65,6 +66,7 @@ public final class Session: @unchecked Sendable {
     self.iomap = IomapMode(iomap)
     self.options = options
     wakefulness = ProcessorWakefulness(isWanted: options.keepsProcessorsAwake)
+    transferMemory = TransferMemory(workerCount: max(options.workerCount, 1))
     var arguments = ["fuse4fs"]
     if options.debug { arguments.append("-d") }
     if !options.mountOptions.isEmpty {
@@ -110,7 +112,8 @@ public final class Session: @unchecked Sendable {
   public func run(onReady: () -> Bool) {
     Self.makeWakeable()
     threads.withLock { $0 = [pthread_self()] }
-    let first = Worker(session: self, descriptor: fuse_session_fd(handle), ownsDescriptor: false)
+    let first = Worker(
+      session: self, index: 0, descriptor: fuse_session_fd(handle), ownsDescriptor: false)
     first.serve { isInitialized.load(ordering: .acquiring) || isStopped }
     guard isInitialized.load(ordering: .acquiring), !isStopped, onReady() else {
       threads.withLock { $0.removeAll() }
@@ -118,7 +121,7 @@ public final class Session: @unchecked Sendable {
     }
     deferred.start(self)
     if options.workerCount > 1 { synchronizations.start(self) }
-    let others = (1..<max(options.workerCount, 1)).compactMap { _ in startWorker() }
+    let others = (1..<max(options.workerCount, 1)).compactMap { startWorker($0) }
     threads.withLock { $0 += others }
     first.serve { isStopped }
     threads.withLock { $0.removeAll() }
@@ -261,11 +264,11 @@ public final class Session: @unchecked Sendable {
   }
 
   /// Another worker on a descriptor of its own, so that threads do not contend for one.
-  private func startWorker() -> pthread_t? {
+  private func startWorker(_ index: Int) -> pthread_t? {
     let shared = fuse_session_fd(handle)
     let own = channel.clone()
     let worker = Worker(
-      session: self, descriptor: own ?? shared, ownsDescriptor: own != nil)
+      session: self, index: index, descriptor: own ?? shared, ownsDescriptor: own != nil)
     var thread = pthread_t()
     let context = Unmanaged.passRetained(worker)
     let code = pthread_create(

@@ -8,6 +8,7 @@ final class Worker {
   /// Where this thread reads requests. The answer to a request must go out where it came in.
   let descriptor: CInt
   private let ownsDescriptor: Bool
+  private let memory: TransferMemory
   /// Where requests are received.
   private let input: UnsafeMutableRawBufferPointer
   /// Where answers to reads are made; used by one request at a time.
@@ -20,20 +21,18 @@ final class Worker {
   /// The request being served.
   private(set) var request = UnsafeRawBufferPointer(start: nil, count: 0)
 
-  /// The largest write or read that is asked for, in bytes; the kernel's limit is 256 pages unless raised.
-  static let maximumTransfer = 1 << 20
-
-  init(session: Session, descriptor: CInt, ownsDescriptor: Bool) {
+  /// `index`: which of the session's workers it is, from 0 on.
+  init(session: Session, index: Int, descriptor: CInt, ownsDescriptor: Bool) {
     self.session = session
     self.descriptor = descriptor
     self.ownsDescriptor = ownsDescriptor
-    input = .allocate(byteCount: Self.maximumTransfer + 4096, alignment: 4096)
-    output = .allocate(byteCount: Self.maximumTransfer, alignment: 4096)
+    memory = session.transferMemory
+    let buffers = memory[index]
+    input = buffers.input
+    output = buffers.output
   }
 
   deinit {
-    input.deallocate()
-    output.deallocate()
     if ownsDescriptor { close(descriptor) }
   }
 

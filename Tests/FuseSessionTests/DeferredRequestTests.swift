@@ -119,7 +119,7 @@ import Testing
   @inline(never)
   private func serveAndLeave(_ kernel: SocketKernel) throws {
     let worker = Worker(
-      session: kernel.session, descriptor: dup(kernel.descriptor), ownsDescriptor: true)
+      session: kernel.session, index: 1, descriptor: dup(kernel.descriptor), ownsDescriptor: true)
     try kernel.serve(FUSE_LSEEK.rawValue, node: 5, seek(4096, Int(SEEK_DATA)), by: worker)
   }
 }

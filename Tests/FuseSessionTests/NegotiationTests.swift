@@ -126,8 +126,8 @@ import Testing
   /// Requests are received in a buffer of fixed size, whatever the library thinks is possible (it
   /// counts in pages, of up to 64 KiB, and later versions follow the kernel's max_pages_limit).
   @Test func takesNoWriteLargerThanItsBuffer() {
-    #expect(choice(maxWrite: 16 << 20).max_write == UInt32(Worker.maximumTransfer))
-    #expect(choice(maxWrite: .max).max_write == UInt32(Worker.maximumTransfer))
+    #expect(choice(maxWrite: 16 << 20).max_write == UInt32(TransferMemory.maximumTransfer))
+    #expect(choice(maxWrite: .max).max_write == UInt32(TransferMemory.maximumTransfer))
     #expect(choice(maxWrite: 128 << 10).max_write == 128 << 10)
   }
 }

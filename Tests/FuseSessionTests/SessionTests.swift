@@ -41,7 +41,7 @@ import Testing
     #expect(reply.time_gran == 1)
     #expect(reply.max_background == 64)
     #expect(reply.congestion_threshold == 48)
-    #expect(Int(reply.max_write) <= Worker.maximumTransfer)
+    #expect(Int(reply.max_write) <= TransferMemory.maximumTransfer)
   }
 
   @Test func anOldKernelIsNotPromisedWhatItLacks() throws {
@@ -77,7 +77,7 @@ import Testing
     #expect(socketpair(AF_UNIX, CInt(SOCK_SEQPACKET.rawValue), 0, &ends) == 0)
     defer { for end in ends { close(end) } }
     #expect(send(ends[0], [UInt8](repeating: 0, count: 39), 39, 0) == 39)
-    Worker(session: kernel.session, descriptor: ends[1], ownsDescriptor: false).serve {
+    Worker(session: kernel.session, index: 0, descriptor: ends[1], ownsDescriptor: false).serve {
       calls += 1
       return calls > 10
     }

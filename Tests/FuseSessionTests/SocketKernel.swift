@@ -32,7 +32,7 @@ final class SocketKernel {
     own = ends[0]
     descriptor = ends[1]
     session = try Session(files, options: options)
-    worker = Worker(session: session, descriptor: descriptor, ownsDescriptor: false)
+    worker = Worker(session: session, index: 0, descriptor: descriptor, ownsDescriptor: false)
     var patience = timeval(tv_sec: 5, tv_usec: 0)
     setsockopt(
       own, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
