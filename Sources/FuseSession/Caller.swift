@@ -28,6 +28,11 @@ public struct Caller {
     request = nil
   }
 
+  /// The capabilities that the caller uses, a bit for each (capabilities(7)); nil where /proc tells nothing.
+  public var effectiveCapabilities: UInt64? {
+    ThreadStatus(of: thread)?.values(of: "CapEff").first.flatMap { UInt64($0, radix: 16) }
+  }
+
   /// Whether the caller is in the group, by its supplementary groups as well, if libfuse sees the request. Reads /proc; false where
   /// that tells nothing.
   public func isMember(of group: UInt32) -> Bool {

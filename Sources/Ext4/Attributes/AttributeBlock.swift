@@ -96,7 +96,7 @@ extension Inode {
     let values = try valueInodes(in: packed.area)
     let block = try volume.allocateMetadataBlock(for: self)
     do throws(Ext4Error) {
-      try write(packed, to: try volume.emptyBuffer(block, of: number))
+      try write(packed, to: try volume.newBlock(block, of: number))
       try changeReferences(to: values, by: 1)
       if let old { try release(old) }
     } catch {
@@ -149,18 +149,5 @@ extension Inode {
 
   private func setAttributeBlock(_ block: BlockNumber?) {
     withRaw { ext2fs_file_acl_block_set(volume.fs, $0, block?.rawValue ?? 0) }
-  }
-}
-
-extension Volume {
-  /// A buffer for a block that was just allocated and whose contents are about to be written.
-  fileprivate func emptyBuffer(
-    _ block: BlockNumber, of inode: InodeNumber
-  ) throws(Ext4Error) -> BlockCache.Buffer {
-    do throws(Errno) {
-      return try cache.overwrite(block)
-    } catch {
-      throw .library(code: Int(error.rawValue), doing: "preparing a metadata block", inode)
-    }
   }
 }

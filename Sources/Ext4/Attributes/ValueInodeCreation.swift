@@ -146,15 +146,10 @@ extension Inode {
   private func writeMetadata(
     _ bytes: Slice<UnsafeRawBufferPointer>, to block: BlockNumber
   ) throws(Ext4Error) {
-    do throws(Errno) {
-      let buffer = try volume.cache.overwrite(block)
-      memset(buffer.data, 0, volume.blockSize)
-      buffer.data.copyMemory(
-        from: UnsafeRawBufferPointer(rebasing: bytes).baseAddress!, byteCount: bytes.count)
-      volume.cache.markDirty(buffer)
-    } catch {
-      throw .library(code: Int(error.rawValue), doing: "writing an attribute's value", number)
-    }
+    let buffer = try volume.newBlock(block, of: number)
+    buffer.data.copyMemory(
+      from: UnsafeRawBufferPointer(rebasing: bytes).baseAddress!, byteCount: bytes.count)
+    volume.cache.markDirty(buffer)
   }
 }
 

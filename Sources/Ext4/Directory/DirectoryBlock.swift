@@ -133,12 +133,6 @@ extension Inode {
       try block(at: LogicalBlock(UInt32(truncatingIfNeeded: blocks))) == nil
     else { throw .corrupted(number, what: "a directory's size and its blocks disagree") }
     let (logical, physical) = try appendBlock()
-    do throws(Errno) {
-      let buffer = try volume.cache.overwrite(physical)
-      memset(buffer.data, 0, volume.blockSize)
-      return (logical.rawValue, buffer)
-    } catch {
-      throw .library(code: Int(error.rawValue), doing: "adding a directory block", number)
-    }
+    return (logical.rawValue, try volume.newBlock(physical, of: number))
   }
 }

@@ -139,16 +139,11 @@ extension Inode {
     let pointer = place.pointers.pointee
     if pointer != 0 { return try volume.readBlock(BlockNumber(UInt64(pointer)), of: number) }
     let block = try volume.allocateMetadataBlock(for: self)
-    do throws(Errno) {
-      let buffer = try volume.cache.overwrite(block)
-      memset(buffer.data, 0, volume.blockSize)
-      volume.cache.markDirty(buffer)
-      place.pointers.pointee = UInt32(block.rawValue)
-      if let parent = place.buffer { volume.cache.markDirty(parent) }
-      return buffer
-    } catch {
-      throw .library(code: Int(error.rawValue), doing: "adding an indirect block", number)
-    }
+    let buffer = try volume.newBlock(block, of: number)
+    volume.cache.markDirty(buffer)
+    place.pointers.pointee = UInt32(block.rawValue)
+    if let parent = place.buffer { volume.cache.markDirty(parent) }
+    return buffer
   }
 
   /// Frees the blocks in [`first`, `end`), as far as the budget goes, and the arrays of pointers that are left empty. Metadata

@@ -61,14 +61,9 @@ extension Inode {
     initializeBlockMap()
     try store()
     let (_, block) = try appendBlock()
-    do throws(Errno) {
-      let buffer = try volume.cache.overwrite(block)
-      memset(buffer.data, 0, volume.blockSize)
-      target.withUnsafeBytes { _ = memcpy(buffer.data, $0.baseAddress!, $0.count) }
-      volume.cache.markDirty(buffer)
-    } catch {
-      throw .library(code: Int(error.rawValue), doing: "writing a symbolic link", number)
-    }
+    let buffer = try volume.newBlock(block, of: number)
+    target.withUnsafeBytes { _ = memcpy(buffer.data, $0.baseAddress!, $0.count) }
+    volume.cache.markDirty(buffer)
     size = UInt64(target.count)
     try store()
   }

@@ -184,6 +184,18 @@ public final class Volume: @unchecked Sendable {
     }
   }
 
+  /// The buffer of a block that was just allocated for metadata, all zeros. It is not dirty before whoever fills it says so.
+  func newBlock(_ block: BlockNumber, of inode: InodeNumber) throws(Ext4Error) -> BlockCache.Buffer
+  {
+    do throws(Errno) {
+      let buffer = try cache.overwrite(block)
+      memset(buffer.data, 0, blockSize)
+      return buffer
+    } catch {
+      throw .library(code: Int(error.rawValue), doing: "preparing a metadata block", inode)
+    }
+  }
+
   /// Drops what has been read and not been used lately, where it takes too much memory. To be called where much is read without a commit: with
   /// the metadata lock held, and no buffer in use.
   func boundCache() {

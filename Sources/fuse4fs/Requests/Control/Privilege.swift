@@ -19,15 +19,6 @@ struct Privilege {
   private func has(_ capability: UInt64, _ caller: Caller) -> Bool {
     if isForEverybody { return true }
     guard caller.userID == 0 else { return false }
-    return effectiveCapabilities(of: caller).map { $0 >> capability & 1 != 0 } ?? true
-  }
-
-  private func effectiveCapabilities(of caller: Caller) -> UInt64? {
-    guard caller.thread > 0 else { return nil }
-    let field = "CapEff:"
-    let lines = SystemFile.contents("/proc/\(caller.thread)/status")?.split(separator: "\n")
-    let line = lines?.first { $0.hasPrefix(field) }
-    let digits = line?.dropFirst(field.count).drop { $0 == "\t" || $0 == " " }
-    return digits.flatMap { UInt64($0, radix: 16) }
+    return caller.effectiveCapabilities.map { $0 >> capability & 1 != 0 } ?? true
   }
 }
