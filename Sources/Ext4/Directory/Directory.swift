@@ -18,11 +18,13 @@ extension Inode {
 
   /// What a used record says; one that names an impossible inode is corruption.
   func entry(_ inode: UInt32, typeCode: UInt8) throws(Ext4Error) -> DirectoryEntry {
-    guard inode <= volume.superblock.pointee.s_inodes_count else {
-      throw .corrupted(number, what: "a directory entry has an inode number out of range")
-    }
-    return DirectoryEntry(
-      inode: InodeNumber(inode), type: hasEntryTypes ? FileType(rawValue: typeCode) : nil)
+    try entryFormat.entry(inode, typeCode: typeCode)
+  }
+
+  var entryFormat: EntryFormat {
+    EntryFormat(
+      directory: number, inodeCount: volume.superblock.pointee.s_inodes_count,
+      hasTypes: hasEntryTypes)
   }
 
   /// Adds an entry; the caller has checked that there is none of this name. ENOSPC when the directory

@@ -159,6 +159,9 @@ private struct HashRun {
     let typeCode: UInt8
   }
 
+  /// Bytes of a record.
+  private static let typicalLength = 20
+
   private let hash: DirectoryHash
   private var items: [Item] = []
 
@@ -167,6 +170,7 @@ private struct HashRun {
   mutating func removeAll() { items.removeAll(keepingCapacity: true) }
 
   mutating func add(_ region: EntryRegion) throws(Ext4Error) {
+    if items.isEmpty { items.reserveCapacity(region.count / Self.typicalLength) }
     var records = region.records
     while let record = try records.next() {
       if record.isUsed { add(record.name, record.inode, record.typeCode) }
@@ -201,6 +205,7 @@ private struct HashRun {
     _ directory: Inode, from cookie: UInt64, _ body: Inode.EntryVisitor
   ) throws(Ext4Error) -> UInt64? {
     sort()
+    let format = directory.entryFormat
     var reached = cookie
     // Of entries with the same position all but the first move up a little, so that each has its own.
     var free: UInt64 = 0
@@ -209,7 +214,7 @@ private struct HashRun {
       free = position + 1
       guard position >= cookie else { continue }
       try directory.requireListable(item.name)
-      let entry = try directory.entry(item.inode, typeCode: item.typeCode)
+      let entry = try format.entry(item.inode, typeCode: item.typeCode)
       guard body(item.name, entry.inode, entry.type, free) else { return nil }
       reached = free
     }

@@ -5,6 +5,23 @@ public struct DirectoryEntry: Sendable {
   public let type: FileType?
 }
 
+/// How the records of a directory are to be understood.
+struct EntryFormat {
+  let directory: InodeNumber
+  /// `s_inodes_count`.
+  let inodeCount: UInt32
+  let hasTypes: Bool
+
+  /// What a used record says; one that names an impossible inode is corruption.
+  func entry(_ inode: UInt32, typeCode: UInt8) throws(Ext4Error) -> DirectoryEntry {
+    guard inode <= inodeCount else {
+      throw .corrupted(directory, what: "a directory entry has an inode number out of range")
+    }
+    return DirectoryEntry(
+      inode: InodeNumber(inode), type: hasTypes ? FileType(rawValue: typeCode) : nil)
+  }
+}
+
 /// An entry to be written: the name is borrowed.
 struct NewEntry {
   let name: UnsafeRawBufferPointer

@@ -28,8 +28,9 @@ public struct ListedEntry {
   public let type: FileType?
   /// The position to go on from behind this entry.
   public let next: UInt64
-  fileprivate let volume: Volume
-  fileprivate let directory: Inode
+  // Not counted: whoever has called holds both.
+  fileprivate unowned(unsafe) let volume: Volume
+  fileprivate unowned(unsafe) let directory: Inode
 
   /// "." or "..".
   public var isSelfOrParent: Bool {
