@@ -51,8 +51,7 @@ extension OperationTable {
       fuse_reply_err(request, 0)
     }
     table.read = { request, node, size, offset, _ in
-      let buffer = UnsafeMutableRawBufferPointer(
-        rebasing: Worker.serving.output[..<min(size, Worker.serving.output.count)])
+      let buffer = Worker.serving.output(size)
       Answer.call(request) { (operations) throws(Errno) in
         try operations.read(NodeID(node), into: buffer, at: UInt64(bitPattern: Int64(offset)))
       } reply: { count in

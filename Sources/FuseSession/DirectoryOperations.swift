@@ -38,8 +38,7 @@ extension OperationTable {
     let thread = Worker.serving.header.thread
     let offset = UInt64(bitPattern: Int64(offset))
     if !isPlus { session.listingHabits.noteNamesWanted(by: thread, in: NodeID(node)) }
-    let memory = UnsafeMutableRawBufferPointer(
-      rebasing: Worker.serving.output[..<min(size, Worker.serving.output.count)])
+    let memory = Worker.serving.output(size)
     var buffer = DirectoryBuffer(
       memory: memory, isPlus: isPlus,
       givesAttributes: isPlus

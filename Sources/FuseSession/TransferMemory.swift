@@ -1,11 +1,15 @@
 import Glibc
 
-/// The memory in which workers receive requests and make answers to reads. All of it is one piece, for the system to make it of huge pages: a
-/// megabyte is copied faster that way, since the kernel looks every page up by itself.
+/// The memory in which workers receive requests and make answers to reads.
+///
+/// Large answers are made in huge pages, where the system has them: the kernel looks every page up by itself, and a megabyte is copied
+/// faster that way. But to clear a huge page takes longer than to serve many a request, so it is not touched for less.
 final class TransferMemory: @unchecked Sendable {
   /// What one worker has.
   struct Buffers {
     let input: UnsafeMutableRawBufferPointer
+    /// For answers of up to its size, and for larger ones.
+    let smallOutput: UnsafeMutableRawBufferPointer
     let output: UnsafeMutableRawBufferPointer
   }
 
@@ -13,30 +17,43 @@ final class TransferMemory: @unchecked Sendable {
   static let maximumTransfer = 1 << 20
   /// A write with its header (`FUSE_BUFFER_HEADER_SIZE` in libfuse: a page).
   private static let inputSize = maximumTransfer + 4096
+  private static let smallOutputSize = 64 << 10
   private static let hugePage = 2 << 20
 
-  private let memory: UnsafeMutableRawBufferPointer
   private let workerCount: Int
+  private let ordinary: UnsafeMutableRawBufferPointer
+  private let huge: UnsafeMutableRawBufferPointer
 
   init(workerCount: Int) {
     self.workerCount = workerCount
-    memory = .allocate(
-      byteCount: workerCount * (Self.maximumTransfer + Self.inputSize), alignment: Self.hugePage)
+    ordinary = .allocate(
+      byteCount: workerCount * (Self.inputSize + Self.smallOutputSize), alignment: 4096)
+    huge = .allocate(
+      byteCount: workerCount * Self.maximumTransfer, alignment: Self.hugePage)
     // Only advice: without, it is a little slower.
-    _ = madvise(memory.baseAddress, memory.count, MADV_HUGEPAGE)
+    _ = madvise(huge.baseAddress, huge.count, MADV_HUGEPAGE)
   }
 
-  deinit { memory.deallocate() }
+  deinit {
+    ordinary.deallocate()
+    huge.deallocate()
+  }
 
   /// The buffers of worker `index`, which is below the number of workers.
   subscript(index: Int) -> Buffers {
     precondition(index < workerCount)
-    let outputs = workerCount * Self.maximumTransfer
-    func part(_ start: Int, _ count: Int) -> UnsafeMutableRawBufferPointer {
-      UnsafeMutableRawBufferPointer(rebasing: memory[start..<start + count])
-    }
+    let small = workerCount * Self.inputSize
     return Buffers(
-      input: part(outputs + index * Self.inputSize, Self.inputSize),
-      output: part(index * Self.maximumTransfer, Self.maximumTransfer))
+      input: part(of: ordinary, index, Self.inputSize),
+      smallOutput: part(
+        of: UnsafeMutableRawBufferPointer(rebasing: ordinary[small...]), index,
+        Self.smallOutputSize),
+      output: part(of: huge, index, Self.maximumTransfer))
+  }
+
+  private func part(
+    of memory: UnsafeMutableRawBufferPointer, _ index: Int, _ size: Int
+  ) -> UnsafeMutableRawBufferPointer {
+    UnsafeMutableRawBufferPointer(rebasing: memory[index * size..<(index + 1) * size])
   }
 }

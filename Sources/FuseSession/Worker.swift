@@ -9,10 +9,7 @@ final class Worker {
   let descriptor: CInt
   private let ownsDescriptor: Bool
   private let memory: TransferMemory
-  /// Where requests are received.
-  private let input: UnsafeMutableRawBufferPointer
-  /// Where answers to reads are made; used by one request at a time.
-  let output: UnsafeMutableRawBufferPointer
+  private let buffers: TransferMemory.Buffers
   /// Whether this thread is the one that reads requests.
   private var isLeader = false
   private var attention = Attention()
@@ -27,9 +24,7 @@ final class Worker {
     self.descriptor = descriptor
     self.ownsDescriptor = ownsDescriptor
     memory = session.transferMemory
-    let buffers = memory[index]
-    input = buffers.input
-    output = buffers.output
+    buffers = memory[index]
   }
 
   deinit {
@@ -51,6 +46,12 @@ final class Worker {
     pthread_key_create(&key, nil)
     return key
   }()
+
+  /// Where an answer of up to `size` bytes is made, or of as many as there is room for; used by one request at a time.
+  func output(_ size: Int) -> UnsafeMutableRawBufferPointer {
+    let buffer = size <= buffers.smallOutput.count ? buffers.smallOutput : buffers.output
+    return UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(size, buffer.count)])
+  }
 
   var header: RequestHeader { RequestHeader(request) }
 
@@ -110,9 +111,9 @@ final class Worker {
   private func receive(until isDone: () -> Bool) -> Bool {
     var slept: UInt64?
     while !isDone() {
-      let count = Glibc.read(descriptor, input.baseAddress!, input.count)
+      let count = Glibc.read(descriptor, buffers.input.baseAddress!, buffers.input.count)
       if count >= RequestHeader.size {
-        request = UnsafeRawBufferPointer(rebasing: input[..<count])
+        request = UnsafeRawBufferPointer(rebasing: buffers.input[..<count])
         attention.found(afterSleeping: slept)
         session.wakefulness.noteRequest(afterSleeping: slept)
         return true

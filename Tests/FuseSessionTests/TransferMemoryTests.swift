@@ -14,7 +14,7 @@ import Testing
       let buffers = memory[index]
       #expect(buffers.output.count == TransferMemory.maximumTransfer)
       #expect(buffers.input.count >= TransferMemory.maximumTransfer + 4096)
-      for buffer in [buffers.input, buffers.output] {
+      for buffer in [buffers.input, buffers.smallOutput, buffers.output] {
         let start = UInt(bitPattern: buffer.baseAddress)
         #expect(start % 4096 == 0)
         taken.append(start..<start + UInt(buffer.count))
