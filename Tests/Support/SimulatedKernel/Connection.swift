@@ -13,6 +13,8 @@ final class Connection: @unchecked Sendable {
 
   // Under `monitor`.
   private var pending: [UInt64: PendingRequest] = [:]
+  /// What was pending when the connection ended.
+  private var forsaken: Set<UInt64> = []
   private var lastUnique: UInt64 = 2
   private var queue: [PendingRequest] = []
   private var activeInBackground = 0
@@ -252,7 +254,11 @@ final class Connection: @unchecked Sendable {
     }
     let isInterruptReply = unique & 1 == 1
     if isInterruptReply { return }
-    let request = monitor.withLock { pending.removeValue(forKey: unique) }
+    let (request, isForsaken) = monitor.withLock {
+      (pending.removeValue(forKey: unique), forsaken.remove(unique) != nil)
+    }
+    // It was on its way when the connection ended.
+    if isForsaken { return }
     guard let request else {
       rules.violate(.i80, "a second or unasked-for reply, unique \(unique), error \(error)")
       return
@@ -289,6 +295,7 @@ final class Connection: @unchecked Sendable {
     let all = monitor.withLock {
       isAborted = true
       monitor.broadcast()
+      forsaken.formUnion(pending.keys)
       defer { (pending, queue) = ([:], []) }
       return Array(pending.values) + queue
     }
