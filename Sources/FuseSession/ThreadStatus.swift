@@ -9,18 +9,25 @@ struct ThreadStatus {
     guard thread > 0,
       let file = try? FileDescriptor.open(
         FilePath("/proc/\(thread)/status"), .readOnly, options: .closeOnExec),
-      let text = try? file.closeAfter({
-        try withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { bytes in
-          String(decoding: bytes[..<(try file.read(into: bytes))], as: UTF8.self)
-        }
-      })
+      let text = try? file.closeAfter({ try Self.contents(of: file) })
     else { return nil }
     self.text = text
   }
 
-  /// The values on the line of a field, such as "Uid".
-  func values(of field: String) -> [Substring] {
-    let line = text.split(separator: "\n").first { $0.hasPrefix(field + ":") }
-    return line.map { $0.split { $0 == "\t" || $0 == " " }.dropFirst() }.map(Array.init) ?? []
+  /// All of it: the line of groups, of which there may be thousands, comes before that of capabilities.
+  private static func contents(of file: FileDescriptor) throws -> String {
+    var bytes: [UInt8] = []
+    try withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { piece in
+      while case let count = try file.read(into: piece), count > 0 {
+        bytes.append(contentsOf: piece[..<count])
+      }
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  /// The values on the line of a field, such as "Uid"; none where there is no such line.
+  func values(of field: String) -> ArraySlice<Substring> {
+    let line = text.split(separator: "\n").first { $0.hasPrefix(field + ":") } ?? ""
+    return line.split { $0 == "\t" || $0 == " " }.dropFirst()
   }
 }

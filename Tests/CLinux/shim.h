@@ -38,6 +38,11 @@ static inline ssize_t clinux_copy_file_range(int from, off_t from_offset, int to
 
 static inline int clinux_thread_number(void) { return (int)syscall(SYS_gettid); }
 
+// The calling thread alone, unlike setgroups(3).
+static inline int clinux_set_thread_groups(size_t count, const gid_t *groups) {
+  return (int)syscall(SYS_setgroups, count, groups);
+}
+
 static inline int clinux_syncfs(int fd) { return (int)syscall(SYS_syncfs, fd); }
 
 static inline dev_t clinux_makedev(unsigned major, unsigned minor) { return makedev(major, minor); }
