@@ -20,12 +20,10 @@ final class TransferMemory: @unchecked Sendable {
   private static let smallOutputSize = 64 << 10
   private static let hugePage = 2 << 20
 
-  private let workerCount: Int
   private let ordinary: UnsafeMutableRawBufferPointer
   private let huge: UnsafeMutableRawBufferPointer
 
   init(workerCount: Int) {
-    self.workerCount = workerCount
     ordinary = .allocate(
       byteCount: workerCount * (Self.inputSize + Self.smallOutputSize), alignment: 4096)
     huge = .allocate(
@@ -41,19 +39,17 @@ final class TransferMemory: @unchecked Sendable {
 
   /// The buffers of worker `index`, which is below the number of workers.
   subscript(index: Int) -> Buffers {
-    precondition(index < workerCount)
-    let small = workerCount * Self.inputSize
+    let own = part(of: ordinary, index, Self.inputSize + Self.smallOutputSize)
     return Buffers(
-      input: part(of: ordinary, index, Self.inputSize),
-      smallOutput: part(
-        of: UnsafeMutableRawBufferPointer(rebasing: ordinary[small...]), index,
-        Self.smallOutputSize),
+      input: UnsafeMutableRawBufferPointer(rebasing: own[..<Self.inputSize]),
+      smallOutput: UnsafeMutableRawBufferPointer(rebasing: own[Self.inputSize...]),
       output: part(of: huge, index, Self.maximumTransfer))
   }
 
   private func part(
     of memory: UnsafeMutableRawBufferPointer, _ index: Int, _ size: Int
   ) -> UnsafeMutableRawBufferPointer {
-    UnsafeMutableRawBufferPointer(rebasing: memory[index * size..<(index + 1) * size])
+    precondition((index + 1) * size <= memory.count)
+    return UnsafeMutableRawBufferPointer(rebasing: memory[index * size..<(index + 1) * size])
   }
 }

@@ -8,7 +8,7 @@ final class Worker {
   /// Where this thread reads requests. The answer to a request must go out where it came in.
   let descriptor: CInt
   private let ownsDescriptor: Bool
-  private let memory: TransferMemory
+  /// The session's, for as long as it lives.
   private let buffers: TransferMemory.Buffers
   /// Whether this thread is the one that reads requests.
   private var isLeader = false
@@ -23,8 +23,7 @@ final class Worker {
     self.session = session
     self.descriptor = descriptor
     self.ownsDescriptor = ownsDescriptor
-    memory = session.transferMemory
-    buffers = memory[index]
+    buffers = session.transferMemory[index]
   }
 
   deinit {

@@ -1,7 +1,6 @@
 import CExt2FS
 import Glibc
 import Journal
-import SystemPackage
 
 /// A block of attributes, which inodes with equal attributes may share.
 struct AttributeBlock {

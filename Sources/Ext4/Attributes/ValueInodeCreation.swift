@@ -1,7 +1,6 @@
 import CExt2FS
 import Glibc
 import Journal
-import SystemPackage
 
 /// Where values with certain checksums are known to be, so that attributes with equal values share an inode (the kernel's
 /// `ea_inode_cache`). Belongs to the metadata lock.

@@ -1,7 +1,4 @@
-import CExt2FS
-import Glibc
 import Journal
-import SystemPackage
 
 /// Records of a directory together with what must follow when they change.
 struct DirectoryBlock {

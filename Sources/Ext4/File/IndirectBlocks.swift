@@ -1,7 +1,5 @@
 import CExt2FS
-import Glibc
 import Journal
-import SystemPackage
 
 /// The block map of ext2 and ext3: 12 pointers in the inode, then trees of pointers of one, two and three levels
 /// (Documentation/filesystems/ext4/blockmap.rst).

@@ -4,7 +4,7 @@ import Journal
 /// Inodes are wanted together with those beside them: before one is read, the blocks of the inode table around it are asked for
 /// (`__ext4_get_inode_loc` in the kernel's fs/ext4/inode.c). Belongs to the metadata lock.
 struct InodeReadAhead {
-  /// A power of two, in blocks; 0 for none.
+  /// A power of two, in blocks; 0 or 1 for none.
   let blockCount: UInt32
   /// Where the last one began: the blocks that it has brought are not asked for again one by one.
   private var lastStart: UInt64?
@@ -14,17 +14,17 @@ struct InodeReadAhead {
   /// The aligned blocks around `block`, as far as they are within `table` and not asked for before.
   mutating func range(around block: UInt64, in table: Range<UInt64>) -> Range<UInt64>? {
     guard blockCount > 1, table.contains(block) else { return nil }
-    let start = max(block & ~UInt64(blockCount - 1), table.lowerBound)
-    guard start != lastStart else { return nil }
-    lastStart = start
-    return start..<min(block & ~UInt64(blockCount - 1) + UInt64(blockCount), table.upperBound)
+    let aligned = block & ~UInt64(blockCount - 1)
+    let range = (aligned..<aligned + UInt64(blockCount)).clamped(to: table)
+    guard range.lowerBound != lastStart else { return nil }
+    lastStart = range.lowerBound
+    return range
   }
 }
 
 extension Volume {
   /// The inode is about to be read. Metadata lock held.
   func readAhead(of number: InodeNumber) {
-    guard inodeReadAhead.blockCount > 0 else { return }
     let perGroup = superblock.pointee.s_inodes_per_group
     let (group, index) = (number.rawValue - 1).quotientAndRemainder(dividingBy: perGroup)
     let perBlock = UInt32(blockSize / inodeSize)

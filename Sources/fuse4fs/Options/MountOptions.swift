@@ -42,6 +42,8 @@ struct MountOptions: Sendable, Equatable {
   /// Who may use the reserved blocks beside root; nil: what the superblock says.
   var reserveUser: UInt32?
   var reserveGroup: UInt32?
+  /// 0, or a power of two up to 2^30.
+  var inodeReadAheadBlocks: UInt32?
   /// The device is told which blocks have become free.
   var discard = false
 
@@ -78,8 +80,6 @@ struct MountOptions: Sendable, Equatable {
   var iomapCache: Bool?
 
   // The daemon.
-  /// 0, or a power of two up to 2^30.
-  var inodeReadAheadBlocks: UInt32?
   /// In bytes, within `CacheSizes.allowed`.
   var cacheSize: Int64?
   /// Nil: `auto`.
