@@ -74,8 +74,6 @@ extension RealMounts {
     /// A daemon that may not look into the caller's memory does not see the mode, and loses nothing.
     @Test func aDaemonThatCannotSeeTheMode() throws {
       let user = try TestUser.mounter.get()
-      try Command(["sed", "-i", "s/^#user_allow_other/user_allow_other/", "/etc/fuse.conf"])
-        .succeed()
       try Site.with(owner: user) { site throws in
         try Syscall.lchown(site.image.path, user: user.uid, group: user.gid)
         try site.mount(Mounted.Plan(options: ["allow_other", "commit=3000"], user: user)) {
