@@ -6,6 +6,7 @@ beside these, one or more at a time. What a suite prints is shown when it has en
 """
 
 import argparse
+import glob
 import os
 import queue
 import random
@@ -48,9 +49,41 @@ class Suites:
         return [part for test in self.tests[name] for part in ("--filter", f"^{re.escape(test)}(/|$)")]
 
 
+class Reports:
+    """What sanitizers have to say of a suite's processes, daemons included: each writes a file of its own."""
+
+    def __init__(self, sanitizer):
+        self.variable = {"thread": "TSAN_OPTIONS", "address": "ASAN_OPTIONS"}[sanitizer]
+        self.directory = os.path.join(os.environ["FUSE4FS_TEST_DIRECTORY"], "reports")
+        os.mkdir(self.directory)
+        # The daemons of ordinary users report, too.
+        os.chmod(self.directory, 0o1777)
+
+    def environment(self, name):
+        path = os.path.join(self.directory, name.replace("/", "-"))
+        return {self.variable: f"{os.environ[self.variable]}:log_path={path}"}
+
+    def of(self, name):
+        path = os.path.join(self.directory, name.replace("/", "-"))
+        texts = []
+        for file in sorted(glob.glob(glob.escape(path) + ".[0-9]*")):
+            with open(file, errors="replace") as report:
+                texts.append(report.read())
+        return "".join(texts)
+
+
+class NoReports:
+    def environment(self, _):
+        return {}
+
+    def of(self, _):
+        return ""
+
+
 class Run:
-    def __init__(self, executable, suites, arguments):
+    def __init__(self, executable, suites, arguments, reports):
         self.executable = executable
+        self.reports = reports
         self.suites = suites
         self.arguments = arguments
         # Swift Testing does not ask whether somebody reads what it prints in colours.
@@ -76,18 +109,19 @@ class Run:
                 return
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                env=self.environment)
+                env={**self.environment, **self.reports.environment(name)})
             self.processes.add(process)
         output = process.communicate()[0].decode(errors="replace")
+        report = self.reports.of(name)
         with self.lock:
             self.processes.discard(process)
-            print(f"\n--- {name}\n{output}", end="", flush=True)
+            print(f"\n--- {name}\n{output}{report}", end="", flush=True)
             output = COLOUR.sub("", output)
             summary = SUMMARY.search(output)
-            if process.returncode == 0 and summary:
+            if process.returncode == 0 and summary and not report:
                 self.passed += int(summary[1])
             else:
-                self.failures.append((name, process.returncode, output))
+                self.failures.append((name, process.returncode, output + report))
 
     def stop(self):
         with self.lock:
@@ -97,9 +131,9 @@ class Run:
 
 
 def failed_tests(output):
-    """What Swift Testing says of tests that failed; suites are not named again."""
-    lines = [line for line in output.splitlines() if re.match(r"\S+ Test .* failed after ", line)]
-    return [line for line in lines if not re.match(r"\S+ Test (run|case) ", line)]
+    """What Swift Testing says of tests that failed, and sanitizers in short; suites are not named again."""
+    lines = [line for line in output.splitlines() if re.match(r"(\S+ Test .* failed after |SUMMARY: )", line)]
+    return [line for line in dict.fromkeys(lines) if not re.match(r"\S+ Test (run|case) ", line)]
 
 
 def report(run, seconds, seed):
@@ -129,6 +163,7 @@ def main():
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--filter", action="append", default=[])
     parser.add_argument("--skip", action="append", default=[])
+    parser.add_argument("--sanitizer", choices=["thread", "address"])
     parser.add_argument("arguments", nargs="*", help="for the executable")
     options = parser.parse_args()
 
@@ -142,7 +177,8 @@ def main():
         (mounting if name.startswith(ONE_AT_A_TIME) else others).put(name)
     print(f"{len(suites.tests)} suites in the order of --seed {options.seed}", flush=True)
 
-    run = Run(executable, suites, options.arguments)
+    reports = Reports(options.sanitizer) if options.sanitizer else NoReports()
+    run = Run(executable, suites, options.arguments, reports)
     signal.signal(signal.SIGTERM, lambda *_: run.stop())
     signal.signal(signal.SIGINT, lambda *_: run.stop())
     begin = time.monotonic()
