@@ -21,7 +21,16 @@ sanitize() {
   # A report is a file in the directory of the reports, of whichever process; suites.py shows it and counts it as a failure.
   local common="exitcode=66"
   case $1 in
-    thread) export TSAN_OPTIONS="$common:suppressions=$PWD/scripts/test.d/thread.suppressions:history_size=4" ;;
+    thread)
+      export TSAN_OPTIONS="$common:suppressions=$PWD/scripts/test.d/thread.suppressions:history_size=4"
+      if ! command -v clang >/dev/null; then
+        echo "scripts/test: there is no clang in PATH, as a toolchain of Swift has it" >&2
+        exit 1
+      fi
+      mkdir -p "$scratch"
+      clang -Wall -Werror -O1 -fPIC -c scripts/test.d/thread-mutex.c -o "$scratch/thread-mutex.o"
+      flags+=(-Xlinker "$PWD/$scratch/thread-mutex.o")
+      ;;
     # What is still allocated when a process ends, the kernel frees.
     address) export ASAN_OPTIONS="$common:detect_leaks=0:detect_stack_use_after_return=1:strict_string_checks=1" ;;
     *)
