@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Runs the suites of a test executable, each in a process of its own, in an order that a seed decides.
 
-Those that mount for real run one after the other, in one lane. The others have the remaining processors: they run
-beside these, one or more at a time. What a suite prints is shown when it has ended.
+Those that mount for real run one after the other, in one lane; they wait for the disk and for each other's processes. The others
+run beside these, as many at a time as there are processors. What a suite prints is shown when it has ended.
 """
 
 import argparse
@@ -182,7 +182,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: run.stop())
     signal.signal(signal.SIGINT, lambda *_: run.stop())
     begin = time.monotonic()
-    lanes = [mounting] + [others] * max(1, len(os.sched_getaffinity(0)) - 1)
+    lanes = [mounting] + [others] * len(os.sched_getaffinity(0))
     threads = [threading.Thread(target=run.lane, args=(lane,)) for lane in lanes]
     for thread in threads:
         thread.start()
