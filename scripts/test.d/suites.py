@@ -121,13 +121,21 @@ class Run:
             if process.returncode == 0 and summary and not report:
                 self.passed += int(summary[1])
             else:
-                self.failures.append((name, process.returncode, output + report))
+                self.failures.append((name, ending(process.returncode, report), output + report))
 
     def stop(self):
         with self.lock:
             self.stopped = True
             for process in self.processes:
                 process.send_signal(signal.SIGTERM)
+
+
+def ending(code, report):
+    if code < 0:
+        return f"died of signal {-code}"
+    if code > 0:
+        return f"failed: exit code {code}"
+    return "passed, but for what the sanitizer reports" if report else "did not say that it passed"
 
 
 def failed_tests(output):
@@ -139,8 +147,8 @@ def failed_tests(output):
 def report(run, seconds, seed):
     total = sum(len(tests) for tests in run.suites.tests.values())
     print()
-    for name, code, output in run.failures:
-        print(f"✘ Suite {name} failed: exit code {code}" if code >= 0 else f"✘ Suite {name} died of signal {-code}")
+    for name, how, output in run.failures:
+        print(f"✘ Suite {name} {how}")
         for line in failed_tests(output):
             print(f"  {line}")
     done = f"{total} tests in {len(run.suites.tests)} suites"
