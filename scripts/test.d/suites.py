@@ -175,6 +175,8 @@ def main():
     parser.add_argument("arguments", nargs="*", help="for the executable")
     options = parser.parse_args()
 
+    # Tests print what no narrower encoding has.
+    sys.stdout.reconfigure(encoding="utf-8", errors="replace")
     executable = [options.executable, "--testing-library", "swift-testing"]
     suites = Suites(executable, options.filter, options.skip)
     if not suites.tests:
