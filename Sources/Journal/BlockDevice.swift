@@ -27,18 +27,22 @@ public final class BlockDevice: Sendable {
   /// Called by a thread that is about to wait: for the device here, for a lock elsewhere.
   public let willWait: @Sendable () -> Void
   private let observer: (any BlockDeviceObserver)?
+  /// Sees what is done with the locks of the file system on the device.
+  public let lockObserver: (any LockObserver)?
   let isStopped = Atomic<Bool>(false)
 
   /// `fileDescriptor` stays the caller's, who must keep it open for as long as the device is used.
   public init(
     fileDescriptor: CInt, byteOffset: Int64, byteCount: Int64, isWritable: Bool,
-    observer: (any BlockDeviceObserver)? = nil, willWait: @escaping @Sendable () -> Void = {}
+    observer: (any BlockDeviceObserver)? = nil, lockObserver: (any LockObserver)? = nil,
+    willWait: @escaping @Sendable () -> Void = {}
   ) {
     self.fileDescriptor = fileDescriptor
     self.byteOffset = byteOffset
     self.byteCount = byteCount
     self.isWritable = isWritable
     self.observer = observer
+    self.lockObserver = lockObserver
     self.willWait = willWait
   }
 

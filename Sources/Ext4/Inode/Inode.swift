@@ -107,7 +107,7 @@ public final class Inode: @unchecked Sendable {
   init(number: InodeNumber, volume: Volume, raw: UnsafeMutablePointer<ext2_inode_large>) {
     self.number = number
     self.volume = volume
-    io = ReadWriteLock(willWait: volume.device.willWait)
+    io = ReadWriteLock(.inode, of: volume.device)
     budget = volume.mappingBudget
     self.raw = raw
     sizeInBytes = Atomic(Self.size(raw))

@@ -129,9 +129,9 @@ public final class Volume: @unchecked Sendable {
   ) {
     self.options = options
     self.device = device
-    metadata = MetadataLock(willWait: device.willWait)
-    commitGate = ReadWriteLock(prefersWriters: true, willWait: device.willWait)
-    committing = MetadataLock(willWait: device.willWait)
+    metadata = MetadataLock(.metadata, of: device)
+    commitGate = ReadWriteLock(.commitGate, of: device, prefersWriters: true)
+    committing = MetadataLock(.committing, of: device)
     self.cache = cache
     inodes = InodeTable(capacity: options.cacheSizes.inodes)
     mappingBudget = MappingBudget(limit: options.cacheSizes.mappings)
