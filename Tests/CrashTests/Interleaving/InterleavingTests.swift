@@ -39,10 +39,7 @@ import Testing
   }
 
   private static let faults: [(fault: FaultPoint, workload: ConcurrentWorkload)] = [
-    (.reckonsWithIntendedTail, ConcurrentWorkloads.fullLog),
     (.listsCopiesBeforeCommit, ConcurrentWorkloads.fullLog),
-    (.forgetsCopiesEarly, ConcurrentWorkloads.reusedBlocks),
-    (.takesOffCopiesGoingHome, ConcurrentWorkloads.reusedBlocks),
     (.commitRecordBeforeBlocks, ConcurrentWorkloads.mix),
     (.acknowledgesBeforeFlush, ConcurrentWorkloads.mix),
     (.advancesTailEarly, ConcurrentWorkloads.fullLog),
