@@ -33,49 +33,41 @@ enum ConcurrentWorkloads {
   /// Names, files and attributes that come and go, with data that does not go through the log.
   static let mix = workload("mix", operations: 60) { _ in }
 
-  /// Blocks of directories and links that become the data of files at once, since there are hardly any others.
+  /// Blocks of directories, links and attributes that become the data of files.
   static let reusedBlocks = ConcurrentWorkload(
-    "reused blocks", writers: [useAsMetadata, useAsData]
-  )
-  .with {
+    "reused blocks",
+    writers: [
+      { volume, random in
+        for round in 0..<5 {
+          for index in 0..<3 {
+            guard try volume.makeDirectory("d\(index)") else { continue }
+            for name in 0..<5 {
+              let long = String(repeating: "n", count: 200)
+              try volume.makeSymbolicLink(
+                "d\(index)/\(name)\(long)", to: String(repeating: "t", count: 300))
+            }
+          }
+          if random.oneIn(2) { try volume.commitInBackground() }
+          for name in volume.names where name.contains("/") { try volume.unlink(name) }
+          for directory in volume.emptyDirectories { try volume.removeDirectory(directory) }
+          if round % 2 == 0 { try volume.synchronize() }
+        }
+      },
+      { volume, random in
+        for round in 0..<14 {
+          let path = "data\(round)"
+          guard try volume.create(path) else { continue }
+          for place in 0..<6 { try volume.write(path, at: place * 8192, count: 6000) }
+          if random.oneIn(2) { try volume.synchronize() }
+          if round > 1, volume.files.contains("data\(round - 2)") {
+            try volume.unlink("data\(round - 2)")
+          }
+        }
+      },
+    ]
+  ).with {
     $0.disk.byteCount = 2100 << 10
     $0.disk.options += ["-N", "128"]
-    let setUp = $0.disk.setUp
-    $0.disk.setUp = { volume, random in
-      try setUp(volume, &random)
-      volume.mayBeFull = true
-      try volume.create("ballast")
-      try volume.write("ballast", at: 0, count: 860 << 10)
-    }
-  }
-
-  private static let useAsMetadata: Workload.Body = { volume, random in
-    for round in 0..<7 {
-      for index in 0..<3 {
-        guard try volume.makeDirectory("d\(index)") else { continue }
-        for name in 0..<5 {
-          let long = String(repeating: "n", count: 200)
-          try volume.makeSymbolicLink(
-            "d\(index)/\(name)\(long)", to: String(repeating: "t", count: 300))
-        }
-      }
-      if random.oneIn(2) { try volume.commitInBackground() }
-      for name in volume.names where name.contains("/") { try volume.unlink(name) }
-      for directory in volume.emptyDirectories { try volume.removeDirectory(directory) }
-      if round % 2 == 0 { try volume.synchronize() }
-    }
-  }
-
-  private static let useAsData: Workload.Body = { volume, random in
-    for round in 0..<24 {
-      let path = "data\(round)"
-      guard try volume.create(path) else { continue }
-      for place in 0..<4 { try volume.write(path, at: place * 8192, count: 6000) }
-      if random.oneIn(2) { try volume.synchronize() }
-      if round > 1, volume.files.contains("data\(round - 2)") {
-        try volume.unlink("data\(round - 2)")
-      }
-    }
   }
 
   private static func workload(

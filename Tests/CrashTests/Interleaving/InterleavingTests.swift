@@ -14,7 +14,7 @@ import Testing
 
   private static let workloads: [(workload: ConcurrentWorkload, runs: Int)] = [
     (ConcurrentWorkloads.fullLog, 60), (ConcurrentWorkloads.mix, 40),
-    (ConcurrentWorkloads.reusedBlocks, 60),
+    (ConcurrentWorkloads.reusedBlocks, 35),
   ]
 
   @Test func everyPowerCutLeavesAMoment() throws {
@@ -39,6 +39,7 @@ import Testing
   }
 
   private static let faults: [(fault: FaultPoint, workload: ConcurrentWorkload)] = [
+    (.reckonsWithIntendedTail, ConcurrentWorkloads.fullLog),
     (.listsCopiesBeforeCommit, ConcurrentWorkloads.fullLog),
     (.commitRecordBeforeBlocks, ConcurrentWorkloads.mix),
     (.acknowledgesBeforeFlush, ConcurrentWorkloads.mix),
