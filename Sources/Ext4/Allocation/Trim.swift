@@ -25,6 +25,7 @@ extension Volume {
     guard minimum <= blocksPerGroup, low < high else { return 0 }
     var trimmed: UInt64 = 0
     for group in group(of: BlockNumber(low))...group(of: BlockNumber(high - 1)) {
+      try requireCaller()
       let begin = ext2fs_group_first_block2(fs, group)
       let whole = begin..<min(begin + blocksPerGroup, blockCount)
       let part = whole.clamped(to: low..<high)

@@ -74,6 +74,7 @@ extension Volume {
       guard inode.fileType != nil else {
         throw .corrupted(number, what: "the list of deleted files is damaged")
       }
+      try inode.judge()
       left.append(inode)
       number = InodeNumber(inode.deletionTime)
     }

@@ -154,6 +154,7 @@ extension Volume {
     guard inode.fileType != nil else {
       throw .corrupted(number, what: "the file of deleted files names an inode that has no type")
     }
+    try inode.judge()
     return orphans.contains(number) ? nil : inode
   }
 }
