@@ -3,7 +3,7 @@ import Synchronization
 
 /// The request that a thread serves, and whether the kernel has said that its caller was interrupted (FUSE_INTERRUPT).
 ///
-/// What is served in loops asks between its steps whether the caller is gone: whoever has been killed is in the kernel until the request is
+/// What is served in loops asks between its steps whether the caller is gone: a killed process stays in the kernel until its request is
 /// answered, and keeps the file system from being unmounted.
 final class ServedRequest: @unchecked Sendable {
   /// The request's number; with `mark` once it was interrupted. One word, so that no interruption meets the request that comes next.
@@ -84,7 +84,7 @@ final class Interruptions: Sendable {
   private let served = Mutex<[ServedRequest]>([])
   private let hasEnded = Atomic<Bool>(false)
 
-  /// The session ends: nobody waits for anything any more.
+  /// The session ends, and with it all requests.
   func end() { hasEnded.store(true, ordering: .releasing) }
 
   @inline(__always)
@@ -101,7 +101,7 @@ final class Interruptions: Sendable {
     served.withLock { $0.removeAll { $0 === request } }
   }
 
-  /// The kernel says that the caller of request `unique` was interrupted. One that has been answered meanwhile is nobody's.
+  /// The kernel says that the caller of request `unique` was interrupted. One that has been answered meanwhile is not found.
   func interrupt(_ unique: UInt64) {
     served.withLock { served in _ = served.first { $0.interrupt(unique) } }
   }

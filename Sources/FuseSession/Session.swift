@@ -164,7 +164,7 @@ public final class Session: @unchecked Sendable {
   /// can be served meanwhile.
   public static func willWait() { Worker.current?.passLeadership() }
 
-  /// Whether nobody waits any more for the request that the calling thread serves: its caller is being killed, or the session ends. To be asked
+  /// Whether the request that the calling thread serves should end: its caller is being killed, or the session ends. To be called
   /// between the steps of what may take long.
   public static var isCallerGone: Bool { ServedRequest.current?.isCallerGone ?? false }
 

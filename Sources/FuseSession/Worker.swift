@@ -116,7 +116,7 @@ final class Worker {
       let count = Glibc.read(descriptor, buffers.input.baseAddress!, buffers.input.count)
       if count >= RequestHeader.size {
         request = UnsafeRawBufferPointer(rebasing: buffers.input[..<count])
-        // Before anybody else can read what interrupts it.
+        // Before another worker can read what interrupts it.
         served.begin(header.unique, caller: header.thread)
         attention.found(afterSleeping: slept)
         session.wakefulness.noteRequest(afterSleeping: slept)

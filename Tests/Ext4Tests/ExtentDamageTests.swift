@@ -195,7 +195,7 @@ import struct SystemPackage.Errno
       inode.mappings.removeAll()
     }
 
-    /// Nothing was written: what was changed is taken back in memory, and what has been freed stays so, which nobody sees.
+    /// Nothing was written: what was changed is taken back in memory, and what has been freed stays free.
     func repair() {
       volume.metadata.withLock {
         UnsafeMutableRawPointer(inode.raw).copyMemory(from: image, byteCount: volume.inodeSize)

@@ -76,7 +76,7 @@ extension RealMounts {
         try site.mount(Mounted.Plan(check: false, timeout: 60)) { root in
           let taken = try Caller(Self.search, root.appending("file")).kill()
           #expect(taken < 1000, "\(taken) ms")
-          // Nobody who asks for something else waits for it.
+          // Other requests are answered.
           _ = try Syscall.stat(root.appending("file"))
         }
       }

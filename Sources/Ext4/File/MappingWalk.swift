@@ -1,7 +1,7 @@
 import IomapCache
 
 /// What a walk over the mappings of a file may take: no more blocks than the file system has, or some are met again and again; and no
-/// more time than its caller has, who is asked for now and then.
+/// longer than the process that asked for it waits.
 struct MappingWalk {
   private unowned(unsafe) let inode: Inode
   /// Bytes.
@@ -33,7 +33,7 @@ struct MappingWalk {
 }
 
 extension Volume {
-  /// EINTR if whoever has made the request that this thread serves does not wait for its end any more. To be asked by all that may take
+  /// EINTR if the process whose request this thread serves is being killed. To be called by all that may take
   /// long, where all is in order: it costs next to nothing.
   @inline(__always)
   func requireCaller() throws(Ext4Error) {

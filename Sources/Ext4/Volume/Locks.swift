@@ -84,7 +84,7 @@ final class MetadataLock: @unchecked Sendable {
 
   private static let patience = 20
 
-  /// Between two steps of something long: the mutex is not fair, and whoever takes it again at once has it before those that were
+  /// Between two steps of something long: the mutex is not fair, and a thread that takes it again at once has it before those that were
   /// woken for it.
   func giveWay() {
     let before = turns.load(ordering: .relaxed)
