@@ -4,6 +4,7 @@ import Glibc
 @main
 struct Fuse4fs {
   static func main() {
+    FileSizeLimit.becomeError()
     do throws(StartupFailure) {
       switch try Invocation(arguments: Array(CommandLine.arguments.dropFirst())) {
       case .print(let text):

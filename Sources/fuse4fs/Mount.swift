@@ -121,12 +121,13 @@ final class Mount: Sendable {
 
   /// Returns when the file system is unmounted and everything is on disk.
   func run(readiness: Readiness) throws(StartupFailure) -> ExitCode {
+    warnOfFileSizeLimit()
     do throws(Ext4Error) {
       for warning in try volume.startWriting() { Console.note(warning) }
     } catch {
       throw .mount(
-        "cannot mount '\(image.displayName)' for writing: \(error.errno); run e2fsck on it, or mount it "
-          + "with -o ro")
+        "cannot mount '\(image.displayName)' for writing: "
+          + "\(IncidentLog.describe(error, on: volume)); run e2fsck on it, or mount it with -o ro")
     }
     do throws(StartupFailure) {
       try mountSession()
@@ -157,6 +158,14 @@ final class Mount: Sendable {
     end()
     if let failure { throw failure }
     return closing.withLock { $0 } == true ? .success : .mountFailure
+  }
+
+  private func warnOfFileSizeLimit() {
+    guard !options.readOnly, let limit = FileSizeLimit.bytes, volume.device.isLimited(to: limit)
+    else { return }
+    Console.note(
+      "what lies behind the first \(limit) bytes of '\(image.displayName)' cannot be written (ulimit -f)"
+    )
   }
 
   private func mountSession() throws(StartupFailure) {

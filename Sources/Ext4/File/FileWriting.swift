@@ -282,11 +282,18 @@ extension Inode {
       try volume.device.write(buffer, at: address.rawValue)
       volume.noteUnflushedData()
     } catch {
-      throw .library(code: Int(error.rawValue), doing: "writing file data", number)
+      throw dataFailure(error)
     }
     if let range = writeBehind.note(buffer.count, at: address.rawValue) {
       volume.device.startWritingOut(range.count, at: range.lowerBound)
     }
+  }
+
+  private func dataFailure(_ error: Errno) -> Ext4Error {
+    let failure = Ext4Error.library(
+      code: Int(error.rawValue), doing: "writing file data", number)
+    volume.health.note(dataError: failure)
+    return failure
   }
 
   private func zeroDevice(_ count: UInt64, at address: DeviceOffset) throws(Ext4Error) {
@@ -299,7 +306,7 @@ extension Inode {
       try volume.device.writeZeros(count, at: address.rawValue)
       volume.noteUnflushedData()
     } catch {
-      throw .library(code: Int(error.rawValue), doing: "writing file data", number)
+      throw dataFailure(error)
     }
   }
 }

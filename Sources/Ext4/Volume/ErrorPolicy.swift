@@ -10,7 +10,9 @@ extension Volume {
   public func note(_ error: Ext4Error) -> Bool {
     guard error.isDamage, isOpen, !health.isReadOnly else { return false }
     guard !options.readOnly else { return true }
-    if onError != .carryOn || log?.isAborted == true { health.becomeReadOnly() }
+    if onError != .carryOn || log?.isAborted == true || device.cutOff != nil {
+      health.becomeReadOnly()
+    }
     metadata.withLock { noteLocked(error) }
     return true
   }

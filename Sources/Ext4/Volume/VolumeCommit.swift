@@ -69,6 +69,7 @@ extension Volume {
 
   /// `committing` held.
   private func commitAlone() throws(Ext4Error) -> UInt64 {
+    try attempt("writing to the device") { () throws(Errno) in try device.checkExtent() }
     if let log { return try commit(to: log) }
     // Where freed blocks are not taken again before they are durable, what is written late can harm nobody.
     return kernelMovesData.load(ordering: .acquiring)

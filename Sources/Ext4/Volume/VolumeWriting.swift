@@ -67,7 +67,13 @@ extension Volume {
     if let error = log?.error {
       throw .library(code: Int(error.rawValue), doing: "writing the journal", InodeNumber(0))
     }
-    guard isWritable else { return }
+    guard !options.readOnly else { return }
+    // What had changed when writing stopped is in memory only.
+    guard isWritable else {
+      if hasShutDown { return }
+      throw .library(
+        code: Int(Errno.ioError.rawValue), doing: "writing what had changed", InodeNumber(0))
+    }
     do throws(Ext4Error) {
       try finishWriting()
     } catch {
@@ -76,6 +82,8 @@ extension Volume {
       health.becomeReadOnly()
       throw error
     }
+    // The file system is whole, but not all that is in it.
+    if let error = health.dataError { throw error }
   }
 
   private func finishWriting() throws(Ext4Error) {

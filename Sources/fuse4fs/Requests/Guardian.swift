@@ -62,7 +62,7 @@ final class Guardian: Sendable {
         failure = error
       }
     }
-    if failure.isDamage { record(failure) }
+    if failure.isDamage || failure.isFileSizeLimit { record(failure) }
     throw failure.errno
   }
 
