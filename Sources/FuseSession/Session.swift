@@ -31,6 +31,8 @@ public final class Session: @unchecked Sendable {
   public enum Failure: Error, Sendable {
     /// libfuse refused an option; it has said on standard error which.
     case options
+    /// There is not enough memory for requests.
+    case memory
     /// Mounting failed; libfuse or fusermount3 has said on standard error why.
     case mount
     case connection(Errno)
@@ -66,7 +68,10 @@ public final class Session: @unchecked Sendable {
     self.iomap = IomapMode(iomap)
     self.options = options
     wakefulness = ProcessorWakefulness(isWanted: options.keepsProcessorsAwake)
-    transferMemory = TransferMemory(workerCount: max(options.workerCount, 1))
+    guard let memory = TransferMemory(workerCount: max(options.workerCount, 1)) else {
+      throw .memory
+    }
+    transferMemory = memory
     var arguments = ["fuse4fs"]
     if options.debug { arguments.append("-d") }
     if !options.mountOptions.isEmpty {

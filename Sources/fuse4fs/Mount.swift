@@ -80,6 +80,7 @@ final class Mount: Sendable {
         operations, iomap: iomap, channel: surroundings.channel,
         options: Self.sessionOptions(options, image, volume, isBlockMount: isBlockMount))
     } catch {
+      if case .memory = error { throw .system("get memory for requests (ulimit -v)", .noMemory) }
       throw .usage("libfuse does not accept the mount options")
     }
     ending.mount = self
@@ -136,7 +137,13 @@ final class Mount: Sendable {
       throw error
     }
     let unmounter = Unmounter(session: session, mountpoint: options.mountpoint)
-    if watchesSignals { try SignalWatcher.watch { _ in unmounter.request() } }
+    do throws(StartupFailure) {
+      if watchesSignals { try SignalWatcher.watch { _ in unmounter.request() } }
+    } catch {
+      session.unmount()
+      end()
+      throw error
+    }
     let committer = Committer(
       volume: volume, guardian: guardian, interval: options.commitInterval)
     var failure: StartupFailure?
@@ -149,7 +156,10 @@ final class Mount: Sendable {
       }
       hint()
       CacheLimits.raise(options.mountpoint)
-      committer.start()
+      guard committer.start() else {
+        failure = .system("start a thread", .noMemory)
+        return false
+      }
       readiness.ready()
       return true
     }

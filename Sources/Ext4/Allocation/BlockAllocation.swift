@@ -31,8 +31,11 @@ extension Volume {
       fs,
       { fs, goal, block in
         guard let fs, let block else { return errcode_t(EXT2_ET_BLOCK_ALLOC_FAIL) }
+        let volume = Volume.of(fs)
+        // In the middle of what it does it cannot begin again.
+        volume.cache.noteChange()
         do throws(Ext4Error) {
-          guard let run = try Volume.of(fs).findFreeBlocks(near: BlockNumber(goal), upTo: 1) else {
+          guard let run = try volume.findFreeBlocks(near: BlockNumber(goal), upTo: 1) else {
             return errcode_t(EXT2_ET_BLOCK_ALLOC_FAIL)
           }
           block.pointee = run.first.rawValue
@@ -60,8 +63,8 @@ extension Volume {
       do throws(Ext4Error) {
         try loadBlockBitmap(of: group)
       } catch {
-        // Only what is freed can be in a group that was not looked at. It stays taken on disk, until e2fsck finds it.
-        return noteLocked(error)
+        // Only what is freed can be in a group that was not looked at. It would stay taken on disk, until e2fsck finds it.
+        return error.isOfDevice ? stopWriting(after: error) : noteLocked(error)
       }
       if inUse {
         ext2fs_mark_block_bitmap_range2(fs.pointee.block_map, block.rawValue, 1)
@@ -74,6 +77,7 @@ extension Volume {
 
   /// `run`, not empty, was taken or freed: its groups must be written, and what is cached of it is void.
   func blocksChanged(_ run: BlockRun, inUse: Bool) {
+    cache.noteChange()
     let last = BlockNumber(run.end.rawValue - 1)
     for group in group(of: run.first)...group(of: last) { changedGroups.blocksChanged(in: group) }
     // What was metadata may become data, which is written behind the cache's back.

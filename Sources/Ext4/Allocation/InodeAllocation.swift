@@ -13,8 +13,9 @@ extension Volume {
     let isDirectory = mode & 0o170000 == 0o040000
     let preferred = isDirectory ? groupForDirectory(in: parent) : group(of: parent.number)
     guard let number = try findFreeInode(from: preferred) else { throw .errno(.noSpace) }
+    try requireStorable(number)
     ext2fs_inode_alloc_stats2(fs, number.rawValue, 1, isDirectory ? 1 : 0)
-    changedGroups.inodesChanged(in: group(of: number))
+    inodesChanged(in: group(of: number))
 
     let raw = makeRawInode()
     let now = Timestamp.now
@@ -43,8 +44,13 @@ extension Volume {
     inode.linkCount = 0
     try inode.store()
     ext2fs_inode_alloc_stats2(fs, inode.number.rawValue, -1, inode.isDirectory ? 1 : 0)
-    changedGroups.inodesChanged(in: group(of: inode.number))
+    inodesChanged(in: group(of: inode.number))
     inodes.remove(inode)
+  }
+
+  private func inodesChanged(in group: UInt32) {
+    cache.noteChange()
+    changedGroups.inodesChanged(in: group)
   }
 
   func group(of inode: InodeNumber) -> UInt32 {

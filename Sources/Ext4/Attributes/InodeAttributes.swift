@@ -127,6 +127,7 @@ extension Inode {
   func change(
     _ name: AttributeName, to value: UnsafeRawBufferPointer?, _ mode: AttributeMode
   ) throws(Ext4Error) -> Bool {
+    try requireStorable()
     let body = try readBodyArea()
     let block = try readAttributeBlock()
     let bodyEntry = body?.entry(named: name)

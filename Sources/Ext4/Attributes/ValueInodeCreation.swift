@@ -113,7 +113,7 @@ extension Inode {
       inode.size = UInt64(value.count)
       try inode.store()
     } catch {
-      try volume.freeInode(inode)
+      volume.undo { () throws(Ext4Error) in try volume.freeInode(inode) }
       throw error
     }
     volume.sharableValues.insert(inode)

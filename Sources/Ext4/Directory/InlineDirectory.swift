@@ -96,6 +96,7 @@ extension Inode {
       UnsafeMutableRawPointer(raw).copyMemory(from: before, byteCount: volume.inodeSize)
       sizeInBytes.store(size, ordering: .releasing)
       try store()
+      volume.noteUndone()
       throw error
     }
 

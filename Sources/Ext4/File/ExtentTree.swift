@@ -180,8 +180,10 @@ struct ExtentTree: ~Copyable {
   }
 
   /// Takes out the first extent, or part of one, that lies in [`first`, `end`), and returns it; nil when there is none. Its
-  /// blocks are the caller's to free.
-  func removeExtent(from first: UInt64, to end: UInt64) throws(Ext4Error) -> Extent? {
+  /// blocks are the caller's to free, for which `prepare` is called with them before anything changes.
+  func removeExtent(
+    from first: UInt64, to end: UInt64, after prepare: (BlockRun) throws(Ext4Error) -> Void
+  ) throws(Ext4Error) -> Extent? {
     guard first < UInt64(1) << 32,
       let whole = try extent(coveringOrBehind: LogicalBlock(UInt32(first))),
       UInt64(whole.logical) < end
@@ -189,6 +191,7 @@ struct ExtentTree: ~Copyable {
     let start = max(UInt64(whole.logical), first)
     let stop = min(whole.end, end)
     let removed = whole.part(from: start, to: stop)
+    try prepare(BlockRun(first: removed.physical, count: UInt64(removed.count)))
     try goto(whole.logical)
     switch (start > UInt64(whole.logical), stop < whole.end) {
     case (false, false):

@@ -23,7 +23,7 @@ extension Inode {
   /// The same in a step of its own that has room for the whole tree. One that is too large for a transaction stays as it is, which is
   /// valid. Metadata lock not held.
   func compactExtentTreeInOneStep() throws(Ext4Error) {
-    let nodes = try volume.metadata.withLock { () throws(Ext4Error) in
+    let nodes = try volume.withMetadata { () throws(Ext4Error) in
       extentTreeChanged.store(false, ordering: .releasing)
       guard linkCount > 0, let survey = try surveyExtentTree(), survey.isWasteful else { return 0 }
       return survey.blocks.count

@@ -158,20 +158,29 @@ extension Inode {
   private func fillSomeHoles(in range: Range<UInt64>) throws(Ext4Error) -> UInt64 {
     var block = range.lowerBound
     var runs = 0
+    try requireStorable()
     while block < range.upperBound, runs < Credits.runsPerStep {
-      let position = FileOffset(block << volume.blockShift)
-      let mapping = try mapping(at: position, metadataHeld: true)
-      let end = min(mapping.end.rawValue >> volume.blockShift, range.upperBound)
-      guard mapping.kind == .hole else {
-        block = end
-        continue
+      do throws(Ext4Error) {
+        (block, runs) = try fillHole(from: block, to: range.upperBound, runs)
+      } catch {
+        // What has been filled stays; the next step meets the same with nothing behind it.
+        guard error.isOfDevice, runs > 0 else { throw error }
+        return block
       }
-      let taken = try takeBlocks(
-        from: UInt32(block), to: end, runs: Credits.runsPerStep - runs)
-      block = try record(unwritten: taken)
-      runs += taken.count
     }
     return block
+  }
+
+  /// Fills as much of a hole at `block` as one step may that has filled `runs` runs. Returns where to go on, and how many runs that makes.
+  private func fillHole(
+    from block: UInt64, to end: UInt64, _ runs: Int
+  ) throws(Ext4Error) -> (block: UInt64, runs: Int) {
+    let position = FileOffset(block << volume.blockShift)
+    let mapping = try mapping(at: position, metadataHeld: true)
+    let end = min(mapping.end.rawValue >> volume.blockShift, end)
+    guard mapping.kind == .hole else { return (end, runs) }
+    let taken = try takeBlocks(from: UInt32(block), to: end, runs: Credits.runsPerStep - runs)
+    return (try record(unwritten: taken), runs + taken.count)
   }
 
   /// Enters blocks that were taken, and returns where they end.
@@ -185,6 +194,7 @@ extension Inode {
       }
     } catch {
       giveBack(Array(taken[recorded...]))
+      if recorded == 0 { volume.noteUndone() }
       throw error
     }
     return taken[taken.count - 1].end

@@ -46,7 +46,7 @@ extension Inode {
     into buffer: UnsafeMutableRawBufferPointer, at address: DeviceOffset
   ) throws(Ext4Error) {
     if journalsData {
-      return try volume.metadata.withLock { () throws(Ext4Error) in
+      return try volume.withMetadata { () throws(Ext4Error) in
         try readJournaled(into: buffer, at: address)
       }
     }
@@ -60,7 +60,7 @@ extension Inode {
   private func readInline(
     into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
   ) throws(Ext4Error) -> Int {
-    try volume.metadata.withLock { () throws(Ext4Error) in
+    try volume.withMetadata { () throws(Ext4Error) in
       let data = try inlineData()
       guard offset < UInt64(data.count) else { return 0 }
       let count = min(buffer.count, data.count - Int(offset))

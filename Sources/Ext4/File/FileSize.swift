@@ -55,6 +55,7 @@ extension Inode {
       // file may have been longer in its memory than here, and have blocks there.
       let shrinks = newSize <= oldSize || isMovedByKernel.load(ordering: .relaxed)
       try volume.changeInSteps { () throws(Ext4Error) in
+        try requireStorable()
         size = newSize
         volume.noteLargeFile(self)
         guard shrinks, try !removeSomeBlocksBehindEnd() else {
@@ -101,6 +102,7 @@ extension Inode {
       }
     } catch {
       giveBack(taken)
+      volume.noteUndone()
       throw error
     }
     try removeInlineDataAttribute()

@@ -185,6 +185,9 @@ extension Inode {
       let perBlock = UInt64(volume.blockSize / 4)
       let below = span / perBlock
       var isEmpty = true
+      let changes = volume.cache.changeCount
+      // Also when it fails halfway.
+      defer { if volume.cache.changeCount != changes { volume.cache.markDirty(buffer) } }
       for slot in 0..<perBlock {
         let start = slot * below
         if start < end, start + below > first {
@@ -196,11 +199,12 @@ extension Inode {
           isEmpty = false
         }
       }
-      volume.cache.markDirty(buffer)
       guard isEmpty else { return false }
     }
+    let run = BlockRun(first: block, count: 1)
+    try volume.loadBlockBitmaps(of: run)
     pointer.pointee = 0
-    try freeData(BlockRun(first: block, count: 1))
+    try freeData(run)
     return true
   }
 }

@@ -10,7 +10,7 @@ extension Inode {
   func mapping(at position: FileOffset, metadataHeld: Bool = false) throws(Ext4Error) -> Mapping {
     if let known = mappings.lookup(position, for: .read) { return known }
     if metadataHeld { return try loadMappings(at: position) }
-    return try volume.metadata.withLock { () throws(Ext4Error) in
+    return try volume.withMetadata { () throws(Ext4Error) in
       try loadMappings(at: position)
     }
   }

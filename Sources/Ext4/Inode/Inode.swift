@@ -122,6 +122,8 @@ public final class Inode: @unchecked Sendable {
 
   /// Writes the on-disk form to the inode table (in memory, until the next commit). Metadata lock held.
   func store() throws(Ext4Error) {
+    // Also when it fails: what it was to store stands in memory.
+    volume.cache.noteChange()
     let code = raw.withMemoryRebound(to: ext2_inode.self, capacity: 1) {
       ext2fs_write_inode_full(volume.fs, number.rawValue, $0, CInt(volume.inodeSize))
     }

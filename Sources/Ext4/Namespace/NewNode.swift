@@ -59,11 +59,12 @@ extension Volume {
     return try change(credits: creationCredits) { () throws(Ext4Error) in
       try requireNewName(name, in: directory)
       if node.fileType == .directory { try requireRoomForSubdirectory(in: directory) }
+      try directory.requireStorable()
       let inode = try makeInode(for: node, in: directory)
       do throws(Ext4Error) {
         try directory.insertEntry(name, inode.number, type: node.fileType)
       } catch {
-        try freeInode(inode)
+        undo { () throws(Ext4Error) in try freeInode(inode) }
         throw error
       }
       if node.fileType == .directory { directory.addSubdirectory() }
@@ -99,7 +100,7 @@ extension Volume {
       }
       try inode.store()
     } catch {
-      try freeInode(inode)
+      undo { () throws(Ext4Error) in try freeInode(inode) }
       throw error
     }
     return inode

@@ -20,7 +20,7 @@ extension Inode {
 
   /// Where the link points. EUCLEAN if what is stored cannot be a target.
   public func linkTarget() throws(Ext4Error) -> [UInt8] {
-    try volume.metadata.withLock { () throws(Ext4Error) in
+    try volume.withMetadata { () throws(Ext4Error) in
       guard isSymbolicLink else { throw .errno(.invalidArgument) }
       guard !flags.contains(.encrypted) else { throw .errno(.noKey) }
       let count = Int(min(size, UInt64(volume.blockSize)))

@@ -27,11 +27,12 @@ extension Volume {
     superblock.pointee.s_last_error_time = now
     if superblock.pointee.s_first_error_time == 0 { superblock.pointee.s_first_error_time = now }
     ext2fs_mark_super_dirty(fs)
-    guard let log else { return writeSuperblockAlone(superblock) }
-    guard health.isReadOnly || log.isAborted else { return requestCommit() }
+    guard health.isReadOnly || log?.isAborted == true else {
+      return log == nil ? writeSuperblockAlone(superblock) : requestCommit()
+    }
     // What the superblock counts is not committed, so only the error goes to disk. Recovery may put an older copy over it, but takes
     // the error from the journal then (ext4_clear_journal_err).
-    log.abort(error.errno)
+    log?.abort(error.errno)
     var home = ext2_super_block()
     do throws(Errno) {
       try withUnsafeMutableBytes(of: &home) { (bytes) throws(Errno) in

@@ -82,6 +82,7 @@ extension Volume {
 
   /// One step of freeing an inode without names. Returns whether that is done. Metadata lock held.
   private func freeSome(of inode: Inode) throws(Ext4Error) -> Bool {
+    try requireFreeable(inode)
     if inode.ownsBlocks, try !inode.removeSomeBlocks(from: 0, to: UInt64(1) << 32) {
       try inode.store()
       return false
@@ -89,6 +90,22 @@ extension Volume {
     guard try inode.dropSomeValues() else { return false }
     try freeEmptyInode(inode)
     return true
+  }
+
+  /// Reads what it takes to give the inode back, before anything of it is given back.
+  private func requireFreeable(_ inode: Inode) throws(Ext4Error) {
+    try inode.requireStorable()
+    try loadInodeBitmap(of: group(of: inode.number))
+    if let previous = orphans.previous(of: inode.number) {
+      try self.inode(previous).requireStorable()
+    }
+    do throws(Ext4Error) {
+      guard let block = try inode.readAttributeBlock() else { return }
+      try loadBlockBitmaps(of: BlockRun(first: block.buffer.block, count: 1))
+    } catch {
+      // What is damaged is met when its turn comes, and keeps nothing else.
+      if error.isOfDevice || error.isNotInMemory { throw error }
+    }
   }
 
   /// Frees an inode that no name leads to, with what little it holds. Metadata lock held.

@@ -27,10 +27,10 @@ extension Volume {
     credits: Int = Credits.ordinary, _ body: () throws(Ext4Error) -> R
   ) throws(Ext4Error) -> R {
     while true {
-      let result = try metadata.withLock { () throws(Ext4Error) -> R? in
+      let result = try withMetadata { () throws(Ext4Error) -> R? in
         guard hasRoomInTransaction(for: credits) else { return nil }
         defer { noteTransactionSize() }
-        return .some(try body())
+        return .some(try step(body))
       }
       if let result { return result }
       try commit()

@@ -118,6 +118,8 @@ public final class Volume: @unchecked Sendable {
   let health = Health()
   /// False once `fs` is gone.
   var isOpen = true
+  /// Where changes stood when a step that failed had undone all of its own (`noteUndone`). Metadata lock held.
+  var undoneChange: UInt64?
   /// Whether the file system was clean when it was mounted, so that it may be called so again.
   var wasClean = false
   /// Spreads directories over the groups (Orlov). Metadata lock held.

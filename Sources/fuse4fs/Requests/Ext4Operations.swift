@@ -245,6 +245,7 @@ final class Ext4Operations: FileSystemOperations {
   ) throws(Ext4Error) {
     var failure: Ext4Error?
     try volume.list(directory, from: offset) { entry in
+      failure = nil
       guard buffer.hasRoom(forNameOf: entry.name.count) else { return false }
       do throws(Ext4Error) {
         if buffer.givesAttributes, !entry.isSelfOrParent {

@@ -43,7 +43,7 @@ final class IncidentLog: Sendable {
     case .errno(let errno): "\(errno)"
     case .corrupted(let inode, let what): "inode \(inode) is damaged: \(what)"
     case .library(let code, let doing, let inode):
-      "\(doing)\(inode.rawValue == 0 ? "" : " of inode \(inode)") failed: "
+      "\(doing)\(inode.rawValue == 0 || error.isFileSizeLimit ? "" : " of inode \(inode)") failed: "
         + reason(code, error, volume)
     }
   }
