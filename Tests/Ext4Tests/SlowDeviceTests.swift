@@ -10,7 +10,7 @@ import struct SystemPackage.FileDescriptor
 @testable import Ext4
 
 /// A device that takes half a second for everything. Who asks for what is in memory does not wait for it.
-@Suite struct SlowDeviceTests {
+@Suite(.serialized) struct SlowDeviceTests {
   /// Slow once it is told to be; nothing comes from the system's memory then.
   private final class SlowDevice: BlockDeviceObserver {
     static let microseconds: UInt32 = 500_000
@@ -187,45 +187,40 @@ import struct SystemPackage.FileDescriptor
       if work == .checkpoint { try perform(.commit, in: cold, coldInode: coldInode, volume) }
 
       slow.slowDown()
-      let ended = Atomic<Bool>(false)
-      let failure = Mutex<(any Error)?>(nil)
-      let done = DispatchSemaphore(value: 0)
-      withoutActuallyEscaping({ () -> Void in
-        do { try perform(work, in: cold, coldInode: coldInode, volume) } catch {
-          failure.withLock { $0 = error }
+      let outcome = Outcome()
+      Thread.detachNewThread {
+        do {
+          try perform(work, in: cold, coldInode: coldInode, volume)
+        } catch {
+          outcome.failure.withLock { $0 = error }
         }
-      }) { body in
-        let job = Job(body)
-        Thread.detachNewThread {
-          job.body()
-          done.signal()
-        }
-        // Who looks at what is known, as long as the other is at work.
-        let clock = ContinuousClock()
-        var longest = Duration.zero
-        var looks = 0
-        while done.wait(timeout: .now() + .milliseconds(5)) == .timedOut {
-          let time = clock.measure {
-            _ = try? find("file\(looks % Self.files)", in: warm, volume).status()
-            try? volume.list(warm, from: 0) { _ in true }
-          }
-          longest = max(longest, time)
-          looks += 1
-        }
-        ended.store(true, ordering: .relaxed)
-        print("\(work): \(slow.accessCount) slow accesses, \(looks) looks, the longest \(longest)")
-        #expect(slow.accessCount > 0, "nothing had to be waited for")
-        #expect(longest < .milliseconds(200))
+        outcome.done.signal()
       }
+      // Who looks at what is known, as long as the other is at work.
+      let clock = ContinuousClock()
+      var longest = Duration.zero
+      var looks = 0
+      while outcome.done.wait(timeout: .now() + .milliseconds(5)) == .timedOut {
+        let time = try clock.measure {
+          _ = try find("file\(looks % Self.files)", in: warm, volume).status()
+          try volume.list(warm, from: 0) { _ in true }
+        }
+        longest = max(longest, time)
+        looks += 1
+      }
+      print("\(work): \(slow.accessCount) slow accesses, \(looks) looks, the longest \(longest)")
+      #expect(slow.accessCount > 0, "nothing had to be waited for")
+      #expect(longest < .milliseconds(200))
       slow.speedUp()
-      if let error = failure.withLock({ $0 }) { throw error }
+      if let error = outcome.failure.withLock({ $0 }) { throw error }
       try volume.close()
       try image.check()
     }
   }
 
-  private final class Job: @unchecked Sendable {
-    let body: () -> Void
-    init(_ body: @escaping () -> Void) { self.body = body }
+  /// How the work ends.
+  private final class Outcome: Sendable {
+    let failure = Mutex<(any Error)?>(nil)
+    let done = DispatchSemaphore(value: 0)
   }
 }

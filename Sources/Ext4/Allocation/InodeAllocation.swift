@@ -14,6 +14,12 @@ extension Volume {
     let preferred = isDirectory ? groupForDirectory(in: parent) : group(of: parent.number)
     guard let number = try findFreeInode(from: preferred) else { throw .errno(.noSpace) }
     try requireStorable(number)
+    // Where the first block of a directory, or of a long link, will be looked for.
+    if [0o040000, 0o120000].contains(mode & 0o170000),
+      ext2fs_bg_free_blocks_count(fs, group(of: number)) > 0
+    {
+      try loadBlockBitmap(of: group(of: number))
+    }
     ext2fs_inode_alloc_stats2(fs, number.rawValue, 1, isDirectory ? 1 : 0)
     inodesChanged(in: group(of: number))
 
