@@ -38,10 +38,11 @@ let package = Package(
     .target(
       name: "FuseSession", dependencies: ["CFuse3", "IomapCache", logging, system],
       swiftSettings: strict),
+    .target(name: "Confinement", dependencies: ["CFuse3", system], swiftSettings: strict),
     .executableTarget(
       name: "fuse4fs",
       dependencies: [
-        "CExt2FS", "CFuse3", "Ext4", "FuseSession", "IomapCache", "Journal",
+        "CExt2FS", "CFuse3", "Confinement", "Ext4", "FuseSession", "IomapCache", "Journal",
         argumentParser, logging, system,
       ],
       swiftSettings: strict),
@@ -86,8 +87,11 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "MountTests",
-      dependencies: ["CLinux", "TestSupport", "fsdiff", "fsx", "fuse4fs", system],
+      dependencies: ["CLinux", "TestSupport", "confined", "fsdiff", "fsx", "fuse4fs", system],
       swiftSettings: strict),
+    .executableTarget(
+      name: "confined", dependencies: ["CFuse3", "Confinement", system],
+      path: "Tests/Tools/confined", swiftSettings: strict),
     .executableTarget(
       name: "fsx", dependencies: ["CLinux", "TestSupport", argumentParser, system],
       path: "Tests/Tools/fsx", swiftSettings: strict),

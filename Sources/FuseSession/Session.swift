@@ -115,19 +115,27 @@ public final class Session: @unchecked Sendable {
     let first = Worker(
       session: self, index: 0, descriptor: fuse_session_fd(handle), ownsDescriptor: false)
     first.serve { isInitialized.load(ordering: .acquiring) || isStopped }
+    // Their descriptors are opened before `onReady`, which may give up opening files.
+    let workers = (1..<max(options.workerCount, 1)).map { makeWorker($0) }
     guard isInitialized.load(ordering: .acquiring), !isStopped, onReady() else {
       threads.withLock { $0.removeAll() }
       return
     }
     deferred.start(self)
     if options.workerCount > 1 { synchronizations.start(self) }
-    let others = (1..<max(options.workerCount, 1)).compactMap { startWorker($0) }
+    let others = workers.compactMap { start($0) }
     threads.withLock { $0 += others }
     first.serve { isStopped }
     threads.withLock { $0.removeAll() }
     for thread in others { pthread_join(thread, nil) }
     synchronizations.stop()
     deferred.stop()
+  }
+
+  /// Whether the kernel still has what `mount` attached.
+  public var isConnected: Bool {
+    var file = pollfd(fd: fuse_session_fd(handle), events: 0, revents: 0)
+    return poll(&file, 1, 0) >= 0 && file.revents & Int16(POLLERR) == 0
   }
 
   /// Releases what `mount` attached, if it still is.
@@ -264,11 +272,14 @@ public final class Session: @unchecked Sendable {
   }
 
   /// Another worker on a descriptor of its own, so that threads do not contend for one.
-  private func startWorker(_ index: Int) -> pthread_t? {
-    let shared = fuse_session_fd(handle)
+  private func makeWorker(_ index: Int) -> Worker {
     let own = channel.clone()
-    let worker = Worker(
-      session: self, index: index, descriptor: own ?? shared, ownsDescriptor: own != nil)
+    return Worker(
+      session: self, index: index, descriptor: own ?? fuse_session_fd(handle),
+      ownsDescriptor: own != nil)
+  }
+
+  private func start(_ worker: Worker) -> pthread_t? {
     var thread = pthread_t()
     let context = Unmanaged.passRetained(worker)
     let code = pthread_create(

@@ -1,0 +1,15 @@
+import CFuse3
+import Glibc
+import SystemPackage
+
+/// Memory of this process in files, and in the hands of its user's other processes.
+enum CoreFiles {
+  /// No core file is written, and nobody but root looks into this process (ptrace(2), /proc/PID/mem).
+  static func forbid() -> Errno? {
+    var none = rlimit(rlim_cur: 0, rlim_max: 0)
+    guard setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none) == 0,
+      cfuse_process_control(PR_SET_DUMPABLE, 0, 0) == 0
+    else { return Errno(rawValue: errno) }
+    return nil
+  }
+}
