@@ -14,7 +14,7 @@ struct Confined {
     guard words.count > 2 else { exit(1) }
     let directory = words[1]
     let parts = Set(words.dropFirst(2).compactMap(Confinement.Part.init(rawValue:)))
-    signal(SIGUSR1) { _ in }
+    signal(SIGUSR1, SIG_IGN)
 
     let tries = Tries(directory)
     var confinement = Confinement()
