@@ -36,19 +36,17 @@ final class UnmountHelper: Sendable {
   }
 
   /// Says which mount it is. Once, before anything is read from strangers.
-  func watch(_ mount: MountTable.Entry) { send("\(mount.id) \(mount.device)", to: channel) }
+  func watch(_ mount: MountTable.Entry) { Self.send("\(mount.id) \(mount.device)", to: channel) }
 
   /// Takes the mount away at once; what is still open in it keeps working until it is closed. Returns when that is done, and says what went
   /// wrong; nil if nothing did.
   func unmount() -> String? {
-    send("unmount", to: channel)
+    Self.send("unmount", to: channel)
     guard let answer = Self.receive(from: channel) else {
       return "the helper that unmounts is gone"
     }
     return answer == Self.done ? nil : answer
   }
-
-  private func send(_ text: String, to channel: CInt) { Self.send(text, to: channel) }
 
   private static let done = "done"
 
@@ -88,7 +86,6 @@ final class UnmountHelper: Sendable {
     for descriptor in Confinement.openDescriptors() where descriptor != channel {
       close(descriptor)
     }
-    _ = cfuse_set_parent_death_signal(0)
   }
 
   /// For ps(1) and whoever else looks for processes by their names.
