@@ -72,7 +72,7 @@ private struct Tries {
     [
       ("open-file", { Int(open("/etc/passwd", O_RDONLY)) }),
       ("open-program", { Int(open("/bin/sh", O_RDONLY)) }),
-      ("create-file", { Int(creat(directory + "/new", 0o600)) }),
+      ("create-file", { Int(open(directory + "/new", O_WRONLY | O_CREAT, 0o600)) }),
       ("read-file-there", { Int(open(directory + "/file", O_RDONLY)) }),
       ("list-elsewhere", { Int(open("/etc", O_RDONLY | O_DIRECTORY)) }),
       ("write-proc", { Int(open("/proc/self/oom_score_adj", O_WRONLY)) }),
