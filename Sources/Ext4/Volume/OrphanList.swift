@@ -71,8 +71,9 @@ extension Volume {
 extension Inode {
   /// False where the block map's place in the inode holds something else: a short link, a device number, data.
   var ownsBlocks: Bool {
-    switch fileType {
-    case .regular, .directory: !flags.contains(.inlineData)
+    guard !flags.contains(.inlineData) else { return false }
+    return switch fileType {
+    case .regular, .directory: true
     case .symbolicLink: !isFastSymbolicLink
     default: false
     }

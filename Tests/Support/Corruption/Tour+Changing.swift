@@ -120,9 +120,16 @@ extension Tour {
       change.modificationTime = Timestamp(seconds: 1 << 33, nanoseconds: 5)
       try inode.apply(change)
     }
-    for (name, count) in [
-      ("user.few", 20), ("user.more", volume.blockSize / 2), ("user.many", 9000),
-    ] {
+    // The kernel lets nobody put attributes of this kind on anything else.
+    if inode.isRegularFile || inode.isDirectory { changeUserAttributes(of: inode) }
+    attempt("chattr") { () throws(Ext4Error) in
+      try inode.setFlags(inode.status().flags, projectID: nil)
+    }
+  }
+
+  private func changeUserAttributes(of inode: Inode) {
+    let values = [("user.few", 20), ("user.more", volume.blockSize / 2), ("user.many", 9000)]
+    for (name, count) in values {
       attempt("setxattr") { () throws(Ext4Error) in
         try Self.withCString(Array(name.utf8)) { name throws(Ext4Error) in
           try inode.setExtendedAttribute(
@@ -137,9 +144,6 @@ extension Tour {
           try inode.removeExtendedAttribute(name)
         }
       }
-    }
-    attempt("chattr") { () throws(Ext4Error) in
-      try inode.setFlags(inode.status().flags, projectID: nil)
     }
   }
 

@@ -8,17 +8,21 @@ struct Images: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "images", abstract: "Tours the images in files, each from the beginning.")
 
+  @Option(help: "The disk as the last tour leaves it goes into this file.") var output: String?
+  @Option(help: "Only this course: 0 to look, 1 to change, 2 to remove, 3 to map.")
+  var course: UInt8?
   @Argument(help: "Files with images.") var files: [String]
 
   mutating func run() throws {
     var failures = 0
     for file in files {
       let contents = Array(try Data(contentsOf: URL(fileURLWithPath: file)))
-      for course in Tour.Course.allCases {
+      for course in Tour.Course.allCases where self.course ?? course.rawValue == course.rawValue {
         let disk = try HostileDisk(capacity: contents.count)
         try disk.load(contents)
         let clean = try SoundnessCheck.complaint(about: disk) == nil
         let tour = DiskTour(course, of: disk)
+        if let output { try Data(disk.bytes.raw).write(to: URL(fileURLWithPath: output)) }
         var violation = tour.violation
         if clean, course != .look, let after = try SoundnessCheck.complaint(about: disk) {
           violation = violation ?? "clean before, and afterwards \(after)"

@@ -5,5 +5,5 @@ import ArgumentParser
 struct TourTool: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "tour", abstract: "Tours images that are not to be trusted.",
-    subcommands: [Serve.self, Images.self, Prepare.self])
+    subcommands: [Serve.self, Case.self, Images.self, Prepare.self])
 }
