@@ -32,6 +32,6 @@ import Testing
         }
       }
     }
-    #expect(count > 1000)
+    #expect(count > 800)
   }
 }

@@ -57,7 +57,9 @@ struct Geometry {
     let table = group / perBlock
     let within = group % perBlock * descriptorSize
     guard incompatible & Feature.metaGroups != 0 else {
-      return (firstBlock + 1 + table) * blockSize + within
+      // Behind the superblock, which with clusters is in block 1 of group 0, or 0 if that is large enough.
+      let superblock = Self.superblock / blockSize
+      return (max(firstBlock, superblock) + 1 + table) * blockSize + within
     }
     let first = firstBlock + table * perBlock * blocksPerGroup
     // Images for tests have all superblocks in group 0, or sparse ones: a group with a backup has it first.
