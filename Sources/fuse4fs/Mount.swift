@@ -196,6 +196,7 @@ final class Mount: Sendable {
       guard result == nil else { return }
       iomap?.stop()
       result = closeVolume()
+      guardian.reportDamage()
       device?.close()
     }
   }

@@ -8,13 +8,13 @@ extension Inode {
   /// inode move behind the fields, or, as far as needed, into the attribute block. The caller stores the inode.
   func growExtraFields() throws(Ext4Error) {
     let size = Int(raw.pointee.i_extra_isize)
-    let wanted = Int(volume.extraInodeSize)
+    let wanted = Int(volume.geometry.extraInodeSize)
     guard volume.inodeSize > MemoryLayout<ext2_inode>.size, size > 0, size % 4 == 0, size < wanted,
       volume.features.readOnlyCompatible.contains(.extraInodeSize),
       // Part of a file's data would have to move.
       !hasInlineData.load(ordering: .relaxed)
     else { return }
-    let demanded = Int(volume.superblock.pointee.s_min_extra_isize)
+    let demanded = volume.geometry.minimumExtraInodeSize
     for target in [wanted, demanded] where target > size && target % 4 == 0 {
       guard let body = try readBodyArea(), target - size < body.size else { continue }
       if try makeRoom(in: body, bytes: target - size) { return try setExtraFields(to: target) }

@@ -23,7 +23,7 @@ extension Inode {
 
   var entryFormat: EntryFormat {
     EntryFormat(
-      directory: number, inodeCount: volume.superblock.pointee.s_inodes_count,
+      directory: number, inodeCount: volume.geometry.inodeCount,
       hasTypes: hasEntryTypes)
   }
 

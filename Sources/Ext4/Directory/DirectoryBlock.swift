@@ -47,7 +47,7 @@ extension Inode {
   func region(_ base: UnsafeMutableRawPointer, _ count: Int) -> EntryRegion {
     EntryRegion(
       base: base, count: count, directory: number,
-      inodeCount: volume.superblock.pointee.s_inodes_count)
+      inodeCount: volume.geometry.inodeCount)
   }
 
   func leafRegion(_ buffer: BlockCache.Buffer) -> EntryRegion {

@@ -53,9 +53,9 @@ extension Inode {
   /// The hash that an index of this directory would use if it got one; nil when it wouldn't.
   private var defaultHash: DirectoryHash? {
     guard hasDirectoryIndexFeature,
-      let version = HashVersion(rawValue: volume.superblock.pointee.s_def_hash_version)
+      let version = volume.geometry.hash.version
     else { return nil }
-    return DirectoryHash(version, superblock: volume.superblock)
+    return DirectoryHash(version, volume.geometry.hash)
   }
 
   /// In the order of the index. False, without a call of `body`, when the index makes no sense.

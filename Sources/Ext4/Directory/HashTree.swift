@@ -37,7 +37,7 @@ struct HashTree {
     self.directory = directory
     self.root = root
     self.depth = depth
-    hash = DirectoryHash(version, superblock: directory.volume.superblock)
+    hash = DirectoryHash(version, directory.volume.geometry.hash)
     blockCount = try directory.directoryBlockCount()
   }
 

@@ -16,7 +16,7 @@ extension Inode {
 
   func inlineParent() throws(Ext4Error) -> InodeNumber {
     let parent = UInt32(littleEndian: inlineBlock.loadUnaligned(as: UInt32.self))
-    guard 1...volume.superblock.pointee.s_inodes_count ~= parent else {
+    guard volume.geometry.contains(InodeNumber(parent)) else {
       throw .corrupted(number, what: "an inline directory has no parent")
     }
     return InodeNumber(parent)

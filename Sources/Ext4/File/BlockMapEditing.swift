@@ -115,7 +115,7 @@ extension Inode {
 
   /// Gives back blocks that held the file's data, and counts them no longer.
   func freeData(_ run: BlockRun) throws(Ext4Error) {
-    try volume.freeBlocks(run)
+    try volume.freeBlocks(run, of: number)
     removeBlocks(run.count)
   }
 
@@ -150,9 +150,8 @@ extension Inode {
 
   /// Whose reserves the file's data may use: root's and those of the user that the superblock names.
   var purpose: Volume.Purpose {
-    let superblock = volume.superblock
-    let user = volume.options.reserveUser ?? UInt32(superblock.pointee.s_def_resuid)
-    let group = volume.options.reserveGroup ?? UInt32(superblock.pointee.s_def_resgid)
+    let user = volume.options.reserveUser ?? volume.superblock.reserveUser
+    let group = volume.options.reserveGroup ?? volume.superblock.reserveGroup
     let isPrivileged = userID == 0 || userID == user || (group != 0 && groupID == group)
     return isPrivileged ? .privileged : .ordinary
   }

@@ -23,12 +23,9 @@ extension Volume {
 
   /// The superblock says when a file of 2 GiB and more exists (ext4_set_feature_large_file). Metadata lock held.
   func noteLargeFile(_ inode: Inode) {
-    let bit = Features.ReadOnlyCompatible.largeFile.rawValue
-    guard inode.size > 0x7FFF_FFFF, superblock.pointee.s_feature_ro_compat & bit == 0 else {
-      return
-    }
-    superblock.pointee.s_feature_ro_compat |= bit
-    ext2fs_mark_super_dirty(fs)
+    guard inode.size > 0x7FFF_FFFF, !superblock.has(.largeFile) else { return }
+    superblock.set(.largeFile, true)
+    superblock.markDirty()
   }
 }
 

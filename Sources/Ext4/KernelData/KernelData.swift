@@ -39,7 +39,7 @@ extension Volume {
 
   /// What identifies the file system: 16 bytes.
   public var uuid: [UInt8] {
-    metadata.withLock { withUnsafeBytes(of: superblock.pointee.s_uuid) { Array($0) } }
+    metadata.withLock { superblock.uuid }
   }
 }
 

@@ -37,7 +37,7 @@ extension Volume {
   /// its FORGET may not have been served yet.) Metadata lock held.
   private func requireInUse(_ inode: Inode) throws(Ext4Error) {
     let isOwn =
-      inode.number != .root && inode.number.rawValue < max(superblock.pointee.s_first_ino, 11)
+      inode.number != .root && !geometry.isForFiles(inode.number)
     let isUsed = inode.linkCount > 0 && inode.fileType != nil
     guard !isOwn, isUsed, !inode.flags.contains(.attributeValue) else {
       throw .errno(.staleNFSFileHandle)

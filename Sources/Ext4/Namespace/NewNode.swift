@@ -108,7 +108,7 @@ extension Volume {
   /// `grpid`, by option or by the superblock (EXT4_DEFM_BSDGROUPS). Set-group-ID bits are not handed down then (fs/ext4/ialloc.c).
   private var takesGroupsFromDirectories: Bool {
     options.groupsFromDirectory
-      ?? (superblock.pointee.s_default_mount_opts & UInt32(EXT2_DEFM_BSDGROUPS) != 0)
+      ?? superblock.takesGroupsFromDirectories
   }
 
   private func fill(

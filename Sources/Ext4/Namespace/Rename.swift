@@ -173,7 +173,7 @@ extension Volume {
   /// since a damaged one may differ.
   private func requireNotBelow(_ directory: Inode, _ ancestor: Inode) throws(Ext4Error) {
     var current = directory
-    var remaining = superblock.pointee.s_inodes_count
+    var remaining = geometry.inodeCount
     while current.number != .root {
       guard current !== ancestor else { throw .errno(.invalidArgument) }
       guard remaining > 0, let parent = try current.lookup(.parent), parent.inode != current.number

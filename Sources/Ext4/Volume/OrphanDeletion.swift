@@ -36,8 +36,8 @@ extension Volume {
     } catch {
       guard case .corrupted = error else { throw error }
       try change { () throws(Ext4Error) in
-        superblock.pointee.s_last_orphan = 0
-        ext2fs_mark_super_dirty(fs)
+        superblock.setLastOrphan(nil)
+        superblock.markDirty()
       }
       note(error)
       return nil
@@ -65,19 +65,33 @@ extension Volume {
   private func orphansLeft() throws(Ext4Error) -> [Inode] {
     var left: [Inode] = []
     var seen: Set<InodeNumber> = []
-    var number = InodeNumber(superblock.pointee.s_last_orphan)
-    while number.rawValue != 0 {
-      guard number.rawValue >= max(superblock.pointee.s_first_ino, 11),
-        number.rawValue <= superblock.pointee.s_inodes_count, seen.insert(number).inserted
-      else { throw .corrupted(number, what: "the list of deleted files is damaged") }
-      let inode = try inode(number)
-      guard inode.fileType != nil else {
+    var link = superblock.lastOrphan
+    while !(link == 0) {
+      let number = InodeNumber(
+        try link.in(
+          geometry.firstInode.rawValue...geometry.inodeCount, "the list of deleted files is damaged"
+        ))
+      guard seen.insert(number).inserted, let inode = try leftOrphan(number) else {
         throw .corrupted(number, what: "the list of deleted files is damaged")
       }
       left.append(inode)
-      number = InodeNumber(inode.deletionTime)
+      link = Unchecked(inode.deletionTime)
     }
     return left
+  }
+
+  /// An inode that an interrupted mount left; nil for one that is free, or cannot be finished. Metadata lock held.
+  func leftOrphan(_ number: InodeNumber) throws(Ext4Error) -> Inode? {
+    try loadInodeBitmap(of: group(of: number))
+    guard bitmaps.isTaken(number) else { return nil }
+    let inode = try inode(number)
+    guard inode.fileType != nil else {
+      throw .corrupted(number, what: "a deleted file has no type")
+    }
+    guard inode.size <= maximumFileSize(of: inode) || !inode.isRegularFile else {
+      throw .corrupted(number, what: "a deleted file has a size that no file can have")
+    }
+    return inode
   }
 
   /// One step of freeing an inode without names. Returns whether that is done. Metadata lock held.

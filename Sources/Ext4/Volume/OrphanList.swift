@@ -49,8 +49,8 @@ extension Volume {
     guard !orphans.contains(inode.number) else { return try inode.store() }
     inode.deletionTime = orphans.insert(inode.number)?.rawValue ?? 0
     try inode.store()
-    superblock.pointee.s_last_orphan = inode.number.rawValue
-    ext2fs_mark_super_dirty(fs)
+    superblock.setLastOrphan(inode.number)
+    superblock.markDirty()
   }
 
   /// Takes an inode off the list. The caller stores it.
@@ -62,8 +62,8 @@ extension Volume {
       before.deletionTime = next?.rawValue ?? 0
       try before.store()
     } else {
-      superblock.pointee.s_last_orphan = next?.rawValue ?? 0
-      ext2fs_mark_super_dirty(fs)
+      superblock.setLastOrphan(next)
+      superblock.markDirty()
     }
   }
 }

@@ -152,7 +152,7 @@ extension Volume {
 
   /// Whether there is anything to commit. Metadata lock held.
   private var hasChanges: Bool {
-    cache.isDirty || !changedGroups.isEmpty || fs.pointee.flags & EXT2_FLAG_DIRTY != 0
+    cache.isDirty || !changedGroups.isEmpty || superblock.isDirty
       || recentlyWritten.withLock { !$0.isEmpty }
   }
 

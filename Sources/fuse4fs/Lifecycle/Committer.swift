@@ -90,5 +90,6 @@ final class Committer: @unchecked Sendable {
     } catch {
       guardian.record(error)
     }
+    guardian.reportDamage()
   }
 }

@@ -88,4 +88,11 @@ final class Guardian: Sendable {
     guard incidents.record(failure, on: volume) else { return }
     stopped.withLock { $0 }?()
   }
+
+  /// Tells of damage that was found and worked around since the last call. No lock of the volume's may be held.
+  func reportDamage() {
+    for error in volume.takeDamage() where incidents.report(error, on: volume) {
+      stopped.withLock { $0 }?()
+    }
+  }
 }

@@ -20,6 +20,11 @@ final class IncidentLog: Sendable {
   func record(_ error: Ext4Error, on volume: Volume) -> Bool {
     Session.willWait()
     volume.note(error)
+    return report(error, on: volume)
+  }
+
+  /// The same for what the file system has recorded by itself.
+  func report(_ error: Ext4Error, on volume: Volume) -> Bool {
     let text = Self.describe(error)
     // A hostile image may have any number of bad places; a thousand of them tell enough.
     let isNews = known.withLock { $0.count < 1000 && $0.insert(text).inserted }

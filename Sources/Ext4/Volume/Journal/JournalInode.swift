@@ -9,7 +9,7 @@ extension Volume {
     do throws(Ext4Error) {
       return try metadata.withLock { () throws(Ext4Error) in
         let inode = try inode(number)
-        guard number == .journal || number.rawValue >= max(superblock.pointee.s_first_ino, 11),
+        guard number == .journal || geometry.isForFiles(number),
           inode.isRegularFile, inode.linkCount > 0,
           inode.flags.isDisjoint(with: [.inlineData, .encrypted])
         else { throw .corrupted(number, what: "the journal is not a file that could be one") }
