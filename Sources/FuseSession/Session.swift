@@ -54,6 +54,7 @@ public final class Session: @unchecked Sendable {
   /// FUSE_CAP_* that the kernel offered and we wanted.
   private let agreed = Atomic<UInt32>(0)
   let deferred = DeferredRequests()
+  let interruptions = Interruptions()
   let synchronizations = SynchronizationQueue()
 
   /// `iomap`: the same file system, if the kernel is to move its data where it can.
@@ -139,6 +140,7 @@ public final class Session: @unchecked Sendable {
   /// ENOTCONN.
   public func stop() {
     isStopping.store(true, ordering: .releasing)
+    interruptions.end()
     fuse_session_exit(handle)
     // A thread that waits for a request looks up when a signal interrupts it; one that was just about to wait, with the next.
     while threads.withLock({ waiting in
@@ -161,6 +163,10 @@ public final class Session: @unchecked Sendable {
   /// The calling thread is about to wait: for the disk, for a lock, for another thread or for the kernel. If it serves a request, others
   /// can be served meanwhile.
   public static func willWait() { Worker.current?.passLeadership() }
+
+  /// Whether nobody waits any more for the request that the calling thread serves: its caller is being killed, or the session ends. To be asked
+  /// between the steps of what may take long.
+  public static var isCallerGone: Bool { ServedRequest.current?.isCallerGone ?? false }
 
   /// For an operation under way: the kernel forgets what it knows of the node's attributes, and asks again. Takes no lock that
   /// a request might hold.
@@ -208,8 +214,10 @@ public final class Session: @unchecked Sendable {
       worker.processInLibrary()
       if !usesIomap { isInitialized.store(true, ordering: .releasing) }
     case .interrupt:
-      // No operation is broken off, and libfuse would wait for requests that it never sees.
-      break
+      // Not by libfuse, which would wait for requests that it never sees. `struct fuse_interrupt_in` is the request's number.
+      guard worker.payload.count >= 8 else { return }
+      let unique = worker.payload.loadUnaligned(as: UInt64.self)
+      if !deferred.interrupt(unique) { interruptions.interrupt(unique) }
     case .fsync, .fsyncDirectory:
       guard synchronizations.add(worker, for: worker.header.node) else {
         return worker.processInLibrary()

@@ -17,6 +17,7 @@ final class Worker {
   var staleAfterAnswer: NodeID?
   /// The request being served.
   private(set) var request = UnsafeRawBufferPointer(start: nil, count: 0)
+  private let served: ServedRequest
 
   /// `index`: which of the session's workers it is, from 0 on.
   init(session: Session, index: Int, descriptor: CInt, ownsDescriptor: Bool) {
@@ -24,9 +25,11 @@ final class Worker {
     self.descriptor = descriptor
     self.ownsDescriptor = ownsDescriptor
     buffers = session.transferMemory[index]
+    served = session.interruptions.add()
   }
 
   deinit {
+    session.interruptions.remove(served)
     if ownsDescriptor { close(descriptor) }
   }
 
@@ -62,7 +65,7 @@ final class Worker {
   /// Makes this the calling thread's worker for as long as `body` runs.
   func adopt(_ body: () -> Void) {
     pthread_setspecific(Self.key, Unmanaged.passUnretained(self).toOpaque())
-    body()
+    served.adopt(body)
     pthread_setspecific(Self.key, nil)
   }
 
@@ -113,6 +116,8 @@ final class Worker {
       let count = Glibc.read(descriptor, buffers.input.baseAddress!, buffers.input.count)
       if count >= RequestHeader.size {
         request = UnsafeRawBufferPointer(rebasing: buffers.input[..<count])
+        // Before anybody else can read what interrupts it.
+        served.begin(header.unique, caller: header.thread)
         attention.found(afterSleeping: slept)
         session.wakefulness.noteRequest(afterSleeping: slept)
         return true

@@ -9,7 +9,7 @@ import SystemPackage
 public final class BlockCache {
   /// What a block holds, for those who check a block once.
   public enum Content: Sendable {
-    case directoryEntries, directoryIndex, attributes
+    case directoryEntries, directoryIndex, attributes, extents
   }
 
   public final class Buffer {

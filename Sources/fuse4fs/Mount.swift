@@ -59,6 +59,7 @@ final class Mount: Sendable {
       willWait: { Session.willWait() })
     var volumeOptions = Volume.Options(options)
     volumeOptions.journal = JournalSurroundings(image, journals)
+    volumeOptions.isCallerGone = { Session.isCallerGone }
     do throws(MountRefusal) {
       volume = try Volume.open(blocks, options: volumeOptions)
     } catch {

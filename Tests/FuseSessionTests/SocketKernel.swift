@@ -23,6 +23,8 @@ final class SocketKernel {
   let descriptor: CInt
   private let own: CInt
   private var lastUnique: UInt64 = 0x1000_0000_0001
+  /// Who makes the requests.
+  var caller = getpid()
 
   init(_ options: Session.Options = .init()) throws {
     var ends: [CInt] = [-1, -1]
@@ -57,7 +59,7 @@ final class SocketKernel {
     header.nodeid = node
     header.uid = 1000
     header.gid = 100
-    header.pid = UInt32(getpid())
+    header.pid = UInt32(caller)
     return bytes(of: header) + payload
   }
 

@@ -18,10 +18,10 @@ extension Volume {
 
     let raw = makeRawInode()
     let now = Timestamp.now
-    raw.pointee.i_generation = UInt32.random(in: 1...UInt32.max)
     let inode = Inode(number: number, volume: self, raw: raw)
+    inode.generation = UInt32.random(in: 1...UInt32.max)
     if inodeSize > MemoryLayout<ext2_inode>.size {
-      raw.pointee.i_extra_isize = geometry.extraInodeSize
+      inode.extraFieldsSize = Int(geometry.extraInodeSize)
     }
     inode.mode = mode
     inode.userID = userID

@@ -24,6 +24,7 @@ extension Volume {
     guard minimum <= blocksPerGroup, low < high else { return 0 }
     var trimmed: UInt64 = 0
     for group in group(of: BlockNumber(low))...group(of: BlockNumber(high - 1)) {
+      try requireCaller()
       let whole = geometry.blocks(of: group)
       let part = whole.clamped(to: low..<high)
       let (token, runs) = try metadata.withLock { () throws(Ext4Error) in

@@ -5,13 +5,9 @@ import Journal
 // bytes of `i_block`, records in the rest of it and in the attribute `system.data`. "." and ".." have no
 // records.
 extension Inode {
-  private var inlineBlock: UnsafeMutableRawPointer {
-    // Bytes 40 to 99 of every inode.
-    UnsafeMutableRawPointer(raw) + Self.blockFieldOffset
-  }
+  private var inlineBlock: UnsafeMutableRawPointer { blockField.baseAddress! }
 
-  private static let blockFieldOffset = 40
-  private static let blockFieldLength = 60
+  private static let blockFieldLength = inlineCapacity
   private static let parentLength = 4
 
   func inlineParent() throws(Ext4Error) -> InodeNumber {

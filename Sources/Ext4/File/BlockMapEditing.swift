@@ -96,6 +96,7 @@ extension Inode {
       if !budget.isSpent { try pullInExtentTree() }
     } else {
       try removeIndirect(from: UInt64(first), to: end, &budget)
+      if !budget.isSpent { removedArrays.removeAll() }
     }
     return !budget.isSpent
   }

@@ -74,7 +74,7 @@ extension Inode {
     guard start < size || isMovedByKernel.load(ordering: .relaxed) else { return }
     try zeroEdges(from: start, to: end)
     let whole = blocks(within: start, end)
-    try volume.changeInSteps { () throws(Ext4Error) in
+    try volume.changeInSteps(mayBreakOff: true) { () throws(Ext4Error) in
       let isDone =
         whole.isEmpty
         ? true
@@ -96,7 +96,7 @@ extension Inode {
     try fillHoles(in: blocks(touching: start, end))
     let whole = blocks(within: start, end)
     if !whole.isEmpty {
-      try volume.changeInSteps { () throws(Ext4Error) in
+      try volume.changeInSteps(mayBreakOff: true) { () throws(Ext4Error) in
         let isDone = try removeSomeBlocks(from: UInt32(whole.lowerBound), to: whole.upperBound)
         try store()
         return isDone
@@ -131,6 +131,7 @@ extension Inode {
     var block = range.lowerBound
     try volume.changeInSteps { () throws(Ext4Error) in
       guard flags.contains(.extents) else { throw .errno(.notSupported) }
+      try volume.requireCaller()
       if block == range.lowerBound { try requireRoom(forHolesIn: range) }
       block = try fillSomeHoles(in: block..<range.upperBound)
       try store()
@@ -140,12 +141,14 @@ extension Inode {
 
   /// Metadata lock held, for all of the following.
   private func requireRoom(forHolesIn range: Range<UInt64>) throws(Ext4Error) {
+    var walk = MappingWalk(over: self)
     var missing: UInt64 = 0
     var block = range.lowerBound
     while block < range.upperBound {
-      let mapping = try mapping(
-        at: FileOffset(block << volume.blockShift), metadataHeld: true)
-      let end = min(mapping.end.rawValue >> volume.blockShift, range.upperBound)
+      let position = FileOffset(block << volume.blockShift)
+      let mapping = try mapping(at: position, metadataHeld: true)
+      let passed = try walk.pass(mapping, from: position)
+      let end = min(passed.rawValue >> volume.blockShift, range.upperBound)
       if mapping.kind == .hole { missing += end - block }
       block = end
     }

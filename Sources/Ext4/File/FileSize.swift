@@ -11,7 +11,7 @@ extension Volume {
     let blockSize = UInt64(blockSize)
     let sectors: UInt64 =
       features.readOnlyCompatible.contains(.hugeFile) ? .max : UInt64(UInt32.max) * 512
-    if inode.raw.pointee.i_flags & InodeFlags.extents.rawValue != 0 {
+    if inode.flagsNow.contains(.extents) {
       return min(UInt64(UInt32.max) * blockSize, Int64.max.magnitude)
     }
     let pointers = blockSize / 4
@@ -102,9 +102,7 @@ extension Inode {
     }
     try removeInlineDataAttribute()
     flags.remove(.inlineData)
-    withUnsafeMutableBytes(of: &raw.pointee.i_block) { bytes in
-      _ = bytes.initializeMemory(as: UInt8.self, repeating: 0)
-    }
+    _ = blockField.initializeMemory(as: UInt8.self, repeating: 0)
     initializeBlockMap()
     mappings.removeAll()
     // An empty map has room for the few pieces in the inode itself, so that this cannot fail for want of space.

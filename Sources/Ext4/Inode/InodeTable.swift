@@ -149,6 +149,8 @@ extension Volume {
     readAhead(of: number)
     let inode = Inode(number: number, volume: self, raw: makeRawInode())
     try inode.reload()
+    // What is left in one that is free is nobody's business.
+    if inode.linkCount > 0 { try inode.judge() }
     inodes.insert(inode)
     return inode
   }

@@ -99,5 +99,5 @@ extension Inode {
   }
 
   /// The form of the map never changes while the file has one, so that this takes no lock.
-  private var usesExtents: Bool { raw.pointee.i_flags & InodeFlags.extents.rawValue != 0 }
+  private var usesExtents: Bool { flagsNow.contains(.extents) }
 }

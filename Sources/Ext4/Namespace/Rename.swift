@@ -173,12 +173,16 @@ extension Volume {
   /// since a damaged one may differ.
   private func requireNotBelow(_ directory: Inode, _ ancestor: Inode) throws(Ext4Error) {
     var current = directory
-    var remaining = geometry.inodeCount
+    // A way that leads back to a directory where it has been, one at a power of two of its steps, has no end (Brent).
+    var seen = directory.number
+    var steps = 0
     while current.number != .root {
       guard current !== ancestor else { throw .errno(.invalidArgument) }
-      guard remaining > 0, let parent = try current.lookup(.parent), parent.inode != current.number
-      else { throw .corrupted(current.number, what: "a directory does not lead to the root") }
-      remaining -= 1
+      guard let parent = try current.lookup(.parent), parent.inode != seen else {
+        throw .corrupted(current.number, what: "a directory does not lead to the root")
+      }
+      steps += 1
+      if steps & (steps - 1) == 0 { seen = parent.inode }
       current = try inode(parent.inode, namedIn: current)
     }
     guard ancestor.number != .root else { throw .errno(.invalidArgument) }

@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 
 /// A lock that lets readers in together and writers alone.
 final class ReadWriteLock: @unchecked Sendable {
@@ -50,6 +51,9 @@ final class ReadWriteLock: @unchecked Sendable {
 /// The lock of everything that libext2fs touches.
 final class MetadataLock: @unchecked Sendable {
   private let lock: UnsafeMutablePointer<pthread_mutex_t>
+  private let waiting = Atomic<Int>(0)
+  /// How often one that had to wait has got it.
+  private let turns = Atomic<Int>(0)
   private let willWait: @Sendable () -> Void
 
   /// `willWait` is called by those who have to wait for it.
@@ -69,9 +73,26 @@ final class MetadataLock: @unchecked Sendable {
   func withLock<R, E>(_ body: () throws(E) -> R) throws(E) -> R {
     if pthread_mutex_trylock(lock) != 0 {
       willWait()
+      waiting.wrappingAdd(1, ordering: .relaxed)
       pthread_mutex_lock(lock)
+      waiting.wrappingSubtract(1, ordering: .relaxed)
+      turns.wrappingAdd(1, ordering: .relaxed)
     }
     defer { pthread_mutex_unlock(lock) }
     return try body()
+  }
+
+  private static let patience = 20
+
+  /// Between two steps of something long: the mutex is not fair, and whoever takes it again at once has it before those that were
+  /// woken for it.
+  func giveWay() {
+    let before = turns.load(ordering: .relaxed)
+    for _ in 0..<Self.patience {
+      guard waiting.load(ordering: .relaxed) > 0, turns.load(ordering: .relaxed) == before else {
+        return
+      }
+      usleep(50)
+    }
   }
 }

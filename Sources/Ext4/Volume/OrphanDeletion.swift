@@ -88,6 +88,7 @@ extension Volume {
     guard inode.fileType != nil else {
       throw .corrupted(number, what: "a deleted file has no type")
     }
+    try inode.judge()
     guard inode.size <= maximumFileSize(of: inode) || !inode.isRegularFile else {
       throw .corrupted(number, what: "a deleted file has a size that no file can have")
     }

@@ -43,6 +43,8 @@ public final class Volume: @unchecked Sendable {
     /// The device is flushed where the order of writes matters.
     public var usesBarriers = true
     public var cacheSizes = CacheSizes.standard
+    /// Whether whoever has made the request that the calling thread serves does not wait for its end any more. Asked often.
+    public var isCallerGone: @Sendable () -> Bool = { false }
     /// Blocks of the inode table that are read together, a power of two; 0 and 1 for each by itself.
     public var inodeReadAheadBlocks: UInt32 = 32
 
