@@ -15,11 +15,20 @@ extension Volume {
     }
   }
 
-  /// Frees all inodes without names: nobody is left to use them.
-  func finishAllOrphans() throws(Ext4Error) {
+  /// Frees all inodes without names: nobody is left to use them. Where errors are to be carried on from, a damaged one stays on the list and keeps
+  /// none of the others; what was wrong with the first is returned.
+  func finishAllOrphans() throws(Ext4Error) -> Ext4Error? {
+    var damage: Ext4Error?
     for number in metadata.withLock({ orphans.all }) {
-      try finishOrphan(try metadata.withLock { () throws(Ext4Error) in try inode(number) })
+      do throws(Ext4Error) {
+        try finishOrphan(try metadata.withLock { () throws(Ext4Error) in try inode(number) })
+      } catch {
+        guard case .corrupted = error, onError == .carryOn else { throw error }
+        metadata.withLock { noteLocked(error) }
+        damage = damage ?? error
+      }
     }
+    return damage
   }
 
   /// Finishes what an interrupted mount left on the list: files without names are deleted, others were being

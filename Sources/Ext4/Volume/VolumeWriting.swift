@@ -74,13 +74,14 @@ extension Volume {
   }
 
   private func finishWriting() throws(Ext4Error) {
-    try finishAllOrphans()
+    let damage = try finishAllOrphans()
     for inode in inodes.withBlocksAhead {
       try change { () throws(Ext4Error) in try inode.trimBlocksAhead() }
     }
     compactChangedTrees()
     try synchronize()
     try metadata.withLock { () throws(Ext4Error) in try endLogging(isClean: wasClean) }
+    if let damage { throw damage }
   }
 
   /// A tree that is damaged keeps nothing else from being written.

@@ -26,6 +26,9 @@ extension Volume {
     return "\(error.errno)"
   }
 
+  /// Pieces that a journal may be in: more than any has, and what there is memory for.
+  private static let maximumJournalRuns = 1 << 17
+
   private func runs(of inode: Inode) throws(Ext4Error) -> [JournalArea.Run] {
     let blocks = inode.size >> blockShift
     guard blocks <= UInt64(UInt32.max), blocks <= blockCount else {
@@ -44,6 +47,9 @@ extension Volume {
       let count = UInt32((stop - position) >> blockShift)
       guard count > 0, contains(first, count: UInt64(count)) else {
         throw .corrupted(inode.number, what: "the journal reaches out of the file system")
+      }
+      guard runs.count < Self.maximumJournalRuns else {
+        throw .corrupted(inode.number, what: "the journal is in too many pieces")
       }
       runs.append(JournalArea.Run(first: first, count: count))
       position = stop
