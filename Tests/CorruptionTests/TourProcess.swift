@@ -77,7 +77,8 @@ final class TourProcess {
     posix_spawn_file_actions_adddup2(&actions, up[1], STDOUT_FILENO)
     // What may be asked for at most, however large: the peak of what is used is judged by itself.
     let arguments = [
-      "env", "SWIFT_BACKTRACE=enable=no", "prlimit", "--as=4294967296", "--core=0", try Daemon.tool("tour").string, "serve",
+      "env", "SWIFT_BACKTRACE=enable=no", "prlimit", "--as=4294967296", "--core=0",
+      try Daemon.tool("tour").string, "serve",
     ]
     var argv = arguments.map { strdup($0) }
     argv.append(nil)
