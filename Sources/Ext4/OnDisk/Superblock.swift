@@ -109,10 +109,10 @@ struct Superblock {
 
   // MARK: What people set
 
+  /// An image that asks for a panic gets an end of writing: only the person who mounts it may have the daemon ended.
   var onError: Volume.Options.ErrorBehavior {
     switch fields.pointee.s_errors {
-    case UInt16(EXT2_ERRORS_RO): .remountReadOnly
-    case UInt16(EXT2_ERRORS_PANIC): .panic
+    case UInt16(EXT2_ERRORS_RO), UInt16(EXT2_ERRORS_PANIC): .remountReadOnly
     default: .carryOn
     }
   }
