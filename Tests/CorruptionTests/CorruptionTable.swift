@@ -10,6 +10,7 @@ struct CorruptionTable {
     var damaged = 0
     var cleanBefore = 0
     var cleanAfter = 0
+    var disputed = 0
     var slowest = 0
     var slowestCall = ""
     var peak = 0
@@ -37,7 +38,11 @@ struct CorruptionTable {
     if result.damage > 0 { row.damaged += 1 }
     if result.wasClean == true {
       row.cleanBefore += 1
-      if result.violation?.hasPrefix("clean before") != true { row.cleanAfter += 1 }
+      if result.isDisputed {
+        row.disputed += 1
+      } else if result.violation?.hasPrefix("clean before") != true {
+        row.cleanAfter += 1
+      }
     }
     if result.slowest > row.slowest {
       row.slowest = result.slowest
@@ -48,7 +53,8 @@ struct CorruptionTable {
 
   var text: String {
     let heads = [
-      "kind", "fields", "images", "tours", "refused", "EUCLEAN", "clean", "still", "slowest ms",
+      "kind", "fields", "images", "tours", "refused", "EUCLEAN", "clean", "still", "disputed",
+      "slowest ms",
       "call",
       "peak MiB", "died",
     ]
@@ -64,6 +70,7 @@ struct CorruptionTable {
       sum.damaged += row.damaged
       sum.cleanBefore += row.cleanBefore
       sum.cleanAfter += row.cleanAfter
+      sum.disputed += row.disputed
       sum.died += row.died
       sum.peak = max(sum.peak, row.peak)
       if row.slowest > sum.slowest {
@@ -85,6 +92,7 @@ struct CorruptionTable {
     [
       name, "\(row.fields.count)", "\(row.images.count)", "\(row.tours)", "\(row.refused)",
       "\(row.damaged)", "\(row.cleanBefore)", "\(row.cleanAfter)",
+      "\(row.disputed)",
       "\(row.slowest / 1000).\(row.slowest / 100 % 10)", row.slowestCall, "\(row.peak >> 10)",
       "\(row.died)",
     ]

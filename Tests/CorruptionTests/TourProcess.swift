@@ -26,6 +26,8 @@ final class TourProcess {
     var peak: Int
     /// What e2fsck said before; nil if it was not asked.
     var wasClean: Bool?
+    /// E2fsck called it clean before, the tour did not, and afterwards neither does.
+    var isDisputed: Bool
     var violation: String?
     /// The last damage, or why it was not mounted.
     var remark: String
@@ -62,7 +64,8 @@ final class TourProcess {
       Result(
         isMounted: words[0] == "mounted", damage: damage, slowest: slowest,
         slowestCall: String(words[5]), peak: peak,
-        wasClean: words[4] == "unchecked" ? nil : words[4] == "clean",
+        wasClean: words[4] == "unchecked" ? nil : words[4] != "unclean",
+        isDisputed: words[4] == "disputed",
         violation: parts[1].isEmpty ? nil : String(parts[1]), remark: String(parts[2])))
   }
 
