@@ -90,13 +90,18 @@ extension Volume {
       guard low <= range.upperBound else { continue }
       try loadInodeBitmap(of: candidate)
       while let number = bitmaps.firstFreeInode(in: low...range.upperBound) {
-        guard let inode = inodes[number] else { return number }
+        // One that was only looked at, by a handle that was kept or a name that is damaged, is as free as the bitmap says.
+        guard let inode = inodes[number], isInUse(inode) else { return number }
         // A second one with its number would write over it (insert_inode_locked in __ext4_new_inode).
         bitmaps.markTaken(number)
         noteDamage(.corrupted(inode.number, what: "it is in use, and free in its group's bitmap"))
       }
     }
     return nil
+  }
+
+  private func isInUse(_ inode: Inode) -> Bool {
+    inode.linkCount > 0 || inodes.lookupCount(of: inode) > 0 || orphans.contains(inode.number)
   }
 
   /// Directories at the top are spread over the file system; those below stay near their parent as long as
