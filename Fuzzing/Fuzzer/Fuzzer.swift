@@ -9,6 +9,17 @@ private func runFuzzer(
   _ testOneInput: @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt
 ) -> CInt
 
+/// The name that libFuzzer knows.
+@_cdecl("LLVMFuzzerTestOneInput")
+public func testOneInput(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+  do {
+    try Fuzzer.target?.run(UnsafeRawBufferPointer(start: bytes, count: count))
+  } catch {
+    FuzzFailure.fail("\(error)")
+  }
+  return 0
+}
+
 /// Feeds the target that the environment variable FUSE4FS_FUZZ_TARGET names. Arguments are libFuzzer's.
 @main
 enum Fuzzer {
@@ -24,14 +35,6 @@ enum Fuzzer {
     }
     var count = CommandLine.argc
     var arguments = CommandLine.unsafeArgv
-    exit(
-      runFuzzer(&count, &arguments) { bytes, count in
-        do {
-          try Fuzzer.target?.run(UnsafeRawBufferPointer(start: bytes, count: count))
-        } catch {
-          FuzzFailure.fail("\(error)")
-        }
-        return 0
-      })
+    exit(runFuzzer(&count, &arguments, testOneInput))
   }
 }
