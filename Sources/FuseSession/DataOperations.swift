@@ -29,6 +29,7 @@ extension OperationTable {
         return
       }
       Answer.call(request) { (operations) throws(Errno) -> Entry in
+        defer { OperationTable.noteChange(in: parent) }
         let entry = try operations.makeNode(
           Answer.bytes(name), in: NodeID(parent), mode: mode & 0o7777 | 0o100000, device: 0,
           for: Caller(of: request))

@@ -41,6 +41,7 @@ public final class Session: @unchecked Sendable {
   let channel: any KernelChannel
   let handles = OpenHandles()
   let listingHabits = ListingHabits()
+  let listingFreshness = ListingFreshness()
   let iomap: IomapMode
   let options: Options
   let log = Logger(label: "fuse4fs.session")
