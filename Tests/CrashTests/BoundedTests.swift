@@ -17,7 +17,7 @@ import Testing
   private static func exploration(mounts: Bool) throws -> BoundedExploration {
     var exploration = try BoundedExploration()
     exploration.seed = seed
-    // Only root can mount without being somebody's user.
+    // The files in the image are root's.
     if mounts, geteuid() == 0 { exploration.mountEvery = 50 }
     exploration.progress = { print("  \(row($0))") }
     return exploration
@@ -80,7 +80,7 @@ import Testing
   }
 
   /// What no program has asked to be kept is not in the image of a daemon that is killed.
-  @Test(.enabled(if: geteuid() == 0, "mounting as nobody's user needs root"))
+  @Test(.enabled(if: geteuid() == 0, "the files in the image are root's"))
   func whatIsMissingBehindAMountIsNoticed() throws {
     var exploration = try Self.exploration(mounts: true)
     exploration.mountEvery = 1

@@ -13,7 +13,7 @@ import Testing
   private let freshness = ListingFreshness()
   private let directory = NodeID(7)
 
-  /// A listing without a change meanwhile, as often as anyone likes.
+  /// Listings without a change meanwhile.
   @Test func aQuietDirectoryMayBeKept() {
     for thread: Int32 in 1...3 {
       freshness.noteRequest(by: thread, in: directory)

@@ -151,7 +151,7 @@ class Rounds:
         self.figures.seconds = time.monotonic() - start
 
     def _as_user(self, action):
-        """In a process of its own, since nobody but the user may enter the mount."""
+        """In a process of its own, since only the user who mounted may enter the mount."""
         pid = os.fork()
         if pid == 0:
             status = 1

@@ -82,8 +82,8 @@ struct BoundedMount {
     case .create(let path):
       try Syscall.close(try Syscall.open(place(path), O_WRONLY | O_CREAT | O_EXCL, mode: 0o644))
     case .makeDirectory(let path): try Syscall.mkdir(place(path), mode: 0o755)
-    case .allocate(let path, let mode, let where_):
-      try allocate(place(path), mode, where_)
+    case .allocate(let path, let mode, let region):
+      try allocate(place(path), mode, region)
     case .write(let path, let way, _): try write(place(path), way, trace)
     case .fill(let path): try write(place(path), .buffered, trace)
     case .truncate(let path, let size):
