@@ -100,6 +100,8 @@ public final class Volume: @unchecked Sendable {
   let hasUnflushedData = Atomic<Bool>(false)
   /// There may be files with errors of writing their data that nobody has been told yet.
   let hasPendingErrors = Atomic<Bool>(false)
+  /// A write has found no room, and no writer has been told since that there is some.
+  let isOutOfRoom = Atomic<Bool>(false)
   /// What a test has broken; 0 for nothing.
   let brokenPoint = Atomic<UInt8>(0)
   /// Between FREEZE and UNFREEZE: nothing is written to the device.

@@ -93,7 +93,11 @@ final class Ext4Operations: FileSystemOperations {
   private func entry(_ inode: Inode) -> Entry {
     inode.noteAttributesKnown()
     iomap?.noteAttributes(of: inode)
-    return presentation.entry(inode.status())
+    var entry = presentation.entry(inode.status())
+    if volume.hasRunOutOfRoom {
+      entry.attributes.mustBeAskedAgain = !inode.isManagedByKernel
+    }
+    return entry
   }
 
   private func attributes(_ inode: Inode) -> Attributes {
@@ -361,9 +365,12 @@ final class Ext4Operations: FileSystemOperations {
       do throws(Ext4Error) {
         try inode.writeAll(bytes, at: offset, options: options)
       } catch {
-        if error.errno == .noSpace, flags.contains(.fromCache) {
-          inode.noteStarvation()
-          Session.invalidateAttributes(of: node, hasNoName: inode.hasNoName)
+        if error.errno == .noSpace {
+          volume.noteOutOfRoom()
+          if flags.contains(.fromCache) {
+            inode.noteStarvation()
+            Session.invalidateAttributes(of: node, hasNoName: inode.hasNoName)
+          }
         }
         throw error
       }
