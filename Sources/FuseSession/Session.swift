@@ -55,6 +55,7 @@ public final class Session: @unchecked Sendable {
   private let agreed = Atomic<UInt32>(0)
   let deferred = DeferredRequests()
   let synchronizations = SynchronizationQueue()
+  let directWrites = DirectWrites()
 
   /// `iomap`: the same file system, if the kernel is to move its data where it can.
   public init(
@@ -128,6 +129,7 @@ public final class Session: @unchecked Sendable {
     for thread in others { pthread_join(thread, nil) }
     synchronizations.stop()
     deferred.stop()
+    directWrites.stop()
   }
 
   /// Releases what `mount` attached, if it still is.

@@ -59,6 +59,11 @@ final class Worker {
     UnsafeRawBufferPointer(rebasing: request[RequestHeader.size...])
   }
 
+  /// The flags of a read or write: `read_flags`, `write_flags` in struct fuse_read_in and fuse_write_in.
+  var transferFlags: UInt32 {
+    payload.count >= 24 ? payload.loadUnaligned(fromByteOffset: 20, as: UInt32.self) : 0
+  }
+
   /// Makes this the calling thread's worker for as long as `body` runs.
   func adopt(_ body: () -> Void) {
     pthread_setspecific(Self.key, Unmanaged.passUnretained(self).toOpaque())
@@ -152,24 +157,30 @@ final class Worker {
   /// Answers the request without libfuse. False when nobody waits for the answer any more.
   @discardableResult
   func reply(_ payload: UnsafeRawBufferPointer) -> Bool {
-    send(error: 0, payload)
+    send(error: 0, payload, to: header.unique)
   }
 
   func reply(_ error: Errno) {
-    send(error: -error.rawValue, UnsafeRawBufferPointer(start: nil, count: 0))
+    send(
+      error: -error.rawValue, UnsafeRawBufferPointer(start: nil, count: 0), to: header.unique)
   }
 
   /// Answers another request that came in here, with an errno or none.
   func acknowledge(_ unique: UInt64, _ error: Errno?) {
-    var reply = ReplyHeader(
-      length: UInt32(ReplyHeader.size), error: error.map { -$0.rawValue } ?? 0, unique: unique)
-    withUnsafeBytes(of: &reply) { _ = Glibc.write(descriptor, $0.baseAddress, $0.count) }
+    send(
+      error: error.map { -$0.rawValue } ?? 0, UnsafeRawBufferPointer(start: nil, count: 0),
+      to: unique)
+  }
+
+  /// The same, with what it has asked for.
+  func answer(_ unique: UInt64, _ payload: UnsafeRawBufferPointer) {
+    send(error: 0, payload, to: unique)
   }
 
   @discardableResult
-  private func send(error: Int32, _ payload: UnsafeRawBufferPointer) -> Bool {
+  private func send(error: Int32, _ payload: UnsafeRawBufferPointer, to unique: UInt64) -> Bool {
     var reply = ReplyHeader(
-      length: UInt32(ReplyHeader.size + payload.count), error: error, unique: header.unique)
+      length: UInt32(ReplyHeader.size + payload.count), error: error, unique: unique)
     return withUnsafeMutableBytes(of: &reply) { head in
       var parts = [
         iovec(iov_base: head.baseAddress, iov_len: ReplyHeader.size),

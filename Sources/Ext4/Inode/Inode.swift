@@ -37,6 +37,7 @@ public final class Inode: @unchecked Sendable {
   /// Until when, in seconds since 1970, reading leaves the access time alone with `relatime`; 0 when that has to be worked out.
   let accessCurrentUntil = Atomic<Int64>(0)
   let writeBehind = WriteBehind()
+  public let pageCache = PageCacheState()
   /// Blocks were taken for data since the kernel was last told.
   let hasNewBlocks = Atomic<Bool>(false)
   /// The kernel has been told the attributes, and has not been told since that they have changed.

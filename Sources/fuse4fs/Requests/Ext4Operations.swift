@@ -342,10 +342,11 @@ final class Ext4Operations: FileSystemOperations {
   // MARK: Data
 
   func read(
-    _ node: NodeID, into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
+    _ node: NodeID, into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64, flags: ReadFlags
   ) throws(Errno) -> Int {
     try attempt { () throws(Ext4Error) in
       let inode = try inode(node)
+      if !flags.contains(.direct) { inode.pageCache.noteRead() }
       let count = try inode.read(into: buffer, at: offset)
       try inode.noteAccess(atime)
       return count
@@ -359,7 +360,10 @@ final class Ext4Operations: FileSystemOperations {
     try attempt { () throws(Ext4Error) in
       let inode = try inode(node)
       var options: Inode.WriteOptions = []
-      if flags.contains(.fromCache) { options.insert(.writeback) }
+      if flags.contains(.fromCache) {
+        options.insert(.writeback)
+        inode.pageCache.noteRead()
+      }
       if flags.contains(.clearsSetID) { options.formUnion(setIDOptions(for: caller, inode)) }
       defer { forgetMode(of: node, after: options) }
       do throws(Ext4Error) {
@@ -378,6 +382,19 @@ final class Ext4Operations: FileSystemOperations {
       try settle(inode)
       return bytes.count
     }
+  }
+
+  func stalePages(of node: NodeID) -> StalePages {
+    guard let inode = try? inode(node) else { return .written }
+    return switch inode.pageCache.noteDirectWrite() {
+    case .none: .none
+    case .range: .written
+    case .all: .all
+    }
+  }
+
+  func pagesWereDropped(of node: NodeID) {
+    try? inode(node).pageCache.wasDropped()
   }
 
   /// The kernel does not count the blocks of a file by itself.
