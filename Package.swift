@@ -19,6 +19,8 @@ let package = Package(
     // For Benchmarks, which is a package of its own.
     .library(name: "Ext4", targets: ["Ext4"]),
     .library(name: "Journal", targets: ["Journal"]),
+    // For Fuzzing, another.
+    .library(name: "FuzzTargets", targets: ["FuzzTargets"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -38,10 +40,13 @@ let package = Package(
     .target(
       name: "FuseSession", dependencies: ["CFuse3", "IomapCache", logging, system],
       swiftSettings: strict),
+    .target(name: "Confinement", dependencies: ["CFuse3", system], swiftSettings: strict),
+    .target(name: "PartitionTables", swiftSettings: strict),
     .executableTarget(
       name: "fuse4fs",
       dependencies: [
-        "CExt2FS", "CFuse3", "Ext4", "FuseSession", "IomapCache", "Journal",
+        "CExt2FS", "CFuse3", "Confinement", "Ext4", "FuseSession", "IomapCache", "Journal",
+        "PartitionTables",
         argumentParser, logging, system,
       ],
       swiftSettings: strict),
@@ -49,11 +54,26 @@ let package = Package(
     .systemLibrary(name: "CLinux", path: "Tests/CLinux"),
     .target(
       name: "TestSupport", dependencies: ["CLinux", system], path: "Tests/Support",
-      exclude: ["CrashExploration", "SimulatedKernel"], swiftSettings: strict),
+      exclude: ["Corruption", "CrashExploration", "FuzzTargets", "SimulatedKernel"],
+      swiftSettings: strict),
     .target(
       name: "CrashExploration",
       dependencies: ["CLinux", "Ext4", "Journal", "TestSupport", system],
       path: "Tests/Support/CrashExploration", swiftSettings: strict),
+    .target(
+      name: "Corruption",
+      dependencies: ["CExt2FS", "CLinux", "Ext4", "IomapCache", "Journal", "TestSupport", system],
+      path: "Tests/Support/Corruption", exclude: ["Images"], swiftSettings: strict),
+    .target(
+      name: "FuzzTargets",
+      dependencies: [
+        "CLinux", "Corruption", "Ext4", "FuseSession", "IomapCache", "Journal", "PartitionTables",
+        "TestSupport", system,
+      ], path: "Tests/Support/FuzzTargets", swiftSettings: strict),
+    .testTarget(
+      name: "CorruptionTests",
+      dependencies: ["CLinux", "Corruption", "FuzzTargets", "TestSupport", "tour", system],
+      swiftSettings: strict),
     .testTarget(
       name: "CrashTests",
       dependencies: ["CrashExploration", "Ext4", "Journal", "TestSupport", system],
@@ -86,14 +106,20 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "MountTests",
-      dependencies: ["CLinux", "TestSupport", "fsdiff", "fsx", "fuse4fs", system],
+      dependencies: ["CLinux", "TestSupport", "confined", "fsdiff", "fsx", "fuse4fs", system],
       swiftSettings: strict),
+    .executableTarget(
+      name: "confined", dependencies: ["CFuse3", "Confinement", system],
+      path: "Tests/Tools/confined", swiftSettings: strict),
     .executableTarget(
       name: "fsx", dependencies: ["CLinux", "TestSupport", argumentParser, system],
       path: "Tests/Tools/fsx", swiftSettings: strict),
     .executableTarget(
       name: "fsdiff", dependencies: ["CLinux", "TestSupport", argumentParser, system],
       path: "Tests/Tools/fsdiff", swiftSettings: strict),
+    .executableTarget(
+      name: "tour", dependencies: ["Corruption", "Ext4", "TestSupport", argumentParser],
+      path: "Tests/Tools/tour", swiftSettings: strict),
     .executableTarget(
       name: "bench-driver", dependencies: [argumentParser, system],
       path: "Tests/Tools/bench-driver", swiftSettings: strict),

@@ -7,6 +7,8 @@
 #include <fuse_lowlevel.h>
 
 #include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
 #include <linux/loop.h>
 #include <malloc.h>
 
@@ -60,14 +62,36 @@ static inline int cfuse_become_io_flusher(void) {
 #endif
 }
 
+/// A system call that the C library declares for GNU sources only, or not at all. syscall is variadic.
+static inline long cfuse_system_call(long number, long first, long second, long third, long fourth, long fifth) {
+  extern long syscall(long number, ...);
+  return syscall(number, first, second, third, fourth, fifth);
+}
+
+/// prctl is variadic.
+static inline int cfuse_process_control(int option, unsigned long first, unsigned long second) {
+  return prctl(option, first, second, 0UL, 0UL);
+}
+
+/// O_PATH is declared for GNU sources only, and open is variadic.
+static inline int cfuse_open_path(const char *path) {
+  return open(path, 010000000 /* O_PATH */ | O_DIRECTORY | O_CLOEXEC);
+}
+
+/// Where the words of the command line are, one behind the other: what /proc/PID/cmdline shows. Swift refuses the global variable.
+static inline char *cfuse_command_line(void) {
+  extern char *program_invocation_name;
+  return program_invocation_name;
+}
+
 /// Swift refuses the global variable.
 static inline char **cfuse_environment(void) {
   extern char **environ;
   return environ;
 }
 
-/// openlog keeps the pointer to the name, so that a literal must stand here.
-static inline void cfuse_open_syslog(void) { openlog("fuse4fs", LOG_PID, LOG_DAEMON); }
+/// openlog keeps the pointer to the name, so that a literal must stand here. It connects at once: a confined daemon cannot.
+static inline void cfuse_open_syslog(void) { openlog("fuse4fs", LOG_PID | LOG_NDELAY, LOG_DAEMON); }
 
 /// syslog is variadic.
 static inline void cfuse_syslog(int priority, const char *message) {

@@ -30,10 +30,18 @@ public enum Ext4Error: Error, Sendable {
     }
   }
 
+  /// The daemon may not write that far into the file that holds the file system (RLIMIT_FSIZE).
+  public var isFileSizeLimit: Bool {
+    guard case .library(let code, _, _) = self else { return false }
+    return code == Int(Errno.fileTooLarge.rawValue)
+  }
+
   /// The errno for a code of libext2fs: codes below 256 are errnos themselves (com_err), those of the
   /// library's own table speak of damage unless listed here.
   static func errno(ofLibraryCode code: Int) -> Errno {
     switch code {
+    // The device's own, not the file's: there is no more room in it than it has been given.
+    case Int(Errno.fileTooLarge.rawValue): .noSpace
     case 1..<256: Errno(rawValue: CInt(code))
     case Int(EXT2_ET_NO_MEMORY): .noMemory
     case Int(EXT2_ET_BLOCK_ALLOC_FAIL), Int(EXT2_ET_INODE_ALLOC_FAIL),

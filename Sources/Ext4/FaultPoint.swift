@@ -31,6 +31,10 @@ public enum FaultPoint: UInt8, CaseIterable, Sendable {
   case checkpointsBeforeCommit
   case forgetsRevokes
   case advancesTailEarly
+  case reckonsWithIntendedTail
+  case listsCopiesBeforeCommit
+  case forgetsCopiesEarly
+  case takesOffCopiesGoingHome
 
   /// The place in the log that is broken.
   public var journalFault: JournalFault? {
@@ -40,6 +44,10 @@ public enum FaultPoint: UInt8, CaseIterable, Sendable {
     case .checkpointsBeforeCommit: .checkpointsBeforeCommit
     case .forgetsRevokes: .forgetsRevokes
     case .advancesTailEarly: .advancesTailEarly
+    case .reckonsWithIntendedTail: .reckonsWithIntendedTail
+    case .listsCopiesBeforeCommit: .listsCopiesBeforeCommit
+    case .forgetsCopiesEarly: .forgetsCopiesEarly
+    case .takesOffCopiesGoingHome: .takesOffCopiesGoingHome
     default: nil
     }
   }

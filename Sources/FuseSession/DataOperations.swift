@@ -29,6 +29,7 @@ extension OperationTable {
         return
       }
       Answer.call(request) { (operations) throws(Errno) -> Entry in
+        defer { OperationTable.noteChange(in: parent) }
         let entry = try operations.makeNode(
           Answer.bytes(name), in: NodeID(parent), mode: mode & 0o7777 | 0o100000, device: 0,
           for: Caller(of: request))
@@ -52,27 +53,31 @@ extension OperationTable {
     }
     table.read = { request, node, size, offset, _ in
       let buffer = Worker.serving.output(size)
+      let flags = ReadFlags(rawValue: Worker.serving.transferFlags)
       Answer.call(request) { (operations) throws(Errno) in
-        try operations.read(NodeID(node), into: buffer, at: UInt64(bitPattern: Int64(offset)))
+        try operations.read(
+          NodeID(node), into: buffer, at: UInt64(bitPattern: Int64(offset)), flags: flags)
       } reply: { count in
         fuse_reply_buf(
           request, buffer.baseAddress?.assumingMemoryBound(to: CChar.self), count)
       }
     }
     table.write = { request, node, data, size, offset, _ in
-      // struct fuse_write_in: write_flags at byte 20.
-      let flags =
-        Worker.serving.payload.count >= 24
-        ? WriteFlags(
-          rawValue: Worker.serving.payload.loadUnaligned(fromByteOffset: 20, as: UInt32.self))
-        : []
+      let flags = WriteFlags(rawValue: Worker.serving.transferFlags)
       Answer.call(request) { (operations) throws(Errno) in
         try operations.write(
           NodeID(node), UnsafeRawBufferPointer(start: data, count: size),
           at: UInt64(bitPattern: Int64(offset)), flags: flags,
           for: Caller(of: request))
       } reply: { count in
-        fuse_reply_write(request, count)
+        guard flags.contains(.direct),
+          DirectWrites.takeOver(NodeID(node), at: UInt64(bitPattern: Int64(offset)), count: count)
+        else {
+          fuse_reply_write(request, count)
+          return
+        }
+        // The request is libfuse's to free; the answer comes from elsewhere.
+        fuse_reply_none(request)
       }
     }
     table.fsync = { request, node, _, _ in

@@ -10,6 +10,8 @@ import SystemPackage
 final class DeferredRequests: @unchecked Sendable {
   private struct State {
     var waiting: [Request] = []
+    /// Those of the waiting ones whose callers were interrupted, and go on.
+    var interrupted: Set<UInt64> = []
     var isStopped = false
   }
 
@@ -20,6 +22,7 @@ final class DeferredRequests: @unchecked Sendable {
 
   private struct Request {
     let unique: UInt64
+    let caller: Int32
     let node: NodeID
     let question: Question
     /// Whose descriptor the answer must go to. Held here, since workers end before the last answers are given.
@@ -31,8 +34,14 @@ final class DeferredRequests: @unchecked Sendable {
   private var thread: OwnedThread?
 
   func start(_ session: Session) {
+    let served = session.interruptions.add()
     thread = OwnedThread {
-      while let request = session.deferred.next() { session.deferred.serve(request, session) }
+      served.adopt {
+        while let request = session.deferred.next(served) {
+          session.deferred.serve(request, session)
+        }
+      }
+      session.interruptions.remove(served)
     }
   }
 
@@ -51,7 +60,8 @@ final class DeferredRequests: @unchecked Sendable {
       return worker.processInLibrary()
     }
     let request = Request(
-      unique: worker.header.unique, node: worker.header.node, question: question, worker: worker)
+      unique: worker.header.unique, caller: worker.header.thread, node: worker.header.node,
+      question: question, worker: worker)
     monitor.withLock {
       state.waiting.append(request)
       monitor.wake()
@@ -76,11 +86,33 @@ final class DeferredRequests: @unchecked Sendable {
     }
   }
 
-  private func next() -> Request? {
+  private func next(_ served: ServedRequest) -> Request? {
     monitor.withLock {
       while state.waiting.isEmpty, !state.isStopped { monitor.wait() }
-      return state.waiting.isEmpty ? nil : state.waiting.removeFirst()
+      guard !state.waiting.isEmpty else { return nil }
+      let request = state.waiting.removeFirst()
+      served.begin(request.unique, caller: request.caller)
+      if state.interrupted.remove(request.unique) != nil { _ = served.interrupt(request.unique) }
+      return request
     }
+  }
+
+  /// The caller of a request was interrupted. False if the request does not wait here. One whose caller is gone is answered at once, whatever
+  /// those before it take.
+  func interrupt(_ unique: UInt64) -> Bool {
+    let gone = monitor.withLock { () -> Request?? in
+      guard let index = state.waiting.firstIndex(where: { $0.unique == unique }) else {
+        return .none
+      }
+      if ServedRequest.goesOn(state.waiting[index].caller) {
+        state.interrupted.insert(unique)
+        return .some(nil)
+      }
+      return .some(state.waiting.remove(at: index))
+    }
+    guard let gone else { return false }
+    gone?.worker.acknowledge(unique, .interrupted)
+    return true
   }
 
   private func serve(_ request: Request, _ session: Session) {

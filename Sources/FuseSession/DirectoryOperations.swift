@@ -37,6 +37,7 @@ extension OperationTable {
     let session = Worker.serving.session
     let thread = Worker.serving.header.thread
     let offset = UInt64(bitPattern: Int64(offset))
+    session.listingFreshness.noteRequest(by: thread, in: NodeID(node))
     if !isPlus { session.listingHabits.noteNamesWanted(by: thread, in: NodeID(node)) }
     let memory = Worker.serving.output(size)
     var buffer = DirectoryBuffer(
@@ -46,6 +47,9 @@ extension OperationTable {
       revision: session.iomapRevision)
     do throws(Errno) {
       try session.operations.readDirectory(NodeID(node), from: offset, into: &buffer)
+      if buffer.count == 0, session.listingFreshness.noteEnd(by: thread, in: NodeID(node)) {
+        session.channel.forgetContents(of: NodeID(node))
+      }
       fuse_reply_buf(
         request, memory.baseAddress?.assumingMemoryBound(to: CChar.self), buffer.count)
     } catch {

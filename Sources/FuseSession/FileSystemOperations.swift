@@ -59,13 +59,17 @@ public protocol FileSystemOperations: AnyObject, Sendable {
   func destroy()
 
   /// Fills `buffer` from byte `offset` on; fewer bytes mean the end of the file.
-  func read(_ node: NodeID, into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64)
-    throws(Errno)
-    -> Int
+  func read(
+    _ node: NodeID, into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64, flags: ReadFlags
+  ) throws(Errno) -> Int
   func write(
     _ node: NodeID, _ bytes: UnsafeRawBufferPointer, at offset: UInt64, flags: WriteFlags,
     for caller: Caller
   ) throws(Errno) -> Int
+  /// Which pages in the kernel's cache may be older than what a direct write has just written.
+  func stalePages(of node: NodeID) -> StalePages
+  /// The kernel has dropped all pages, after `stalePages` said that it should.
+  func pagesWereDropped(of node: NodeID)
   /// `whence` is SEEK_DATA or SEEK_HOLE. The kernel's cached writes to the node have been received before.
   func seek(_ node: NodeID, from offset: UInt64, whence: CInt) throws(Errno) -> UInt64
   /// Where block `index` of the file is on the device, in blocks of `size` bytes; 0 for a block that is nowhere. The kernel's cached
@@ -102,6 +106,25 @@ extension FileSystemOperations {
   public func admitOpening(_ node: NodeID, flags: CInt) throws(Errno) {}
 }
 
+/// How a read comes about (FUSE_READ_*).
+public struct ReadFlags: OptionSet, Sendable {
+  public let rawValue: UInt32
+  public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+  /// Into the caller's memory, past the kernel's page cache. The kernel names a lock owner in direct reads, and in no others
+  /// (`fuse_send_read` in fs/fuse/file.c).
+  public static let direct = ReadFlags(rawValue: 2)
+}
+
+/// What of a file in the kernel's page cache may be stale after a direct write.
+public enum StalePages: Sendable {
+  case none
+  /// Those where the write wrote.
+  case written
+  /// It pays to have the kernel drop all.
+  case all
+}
+
 /// How a write comes about (FUSE_WRITE_*).
 public struct WriteFlags: OptionSet, Sendable {
   public let rawValue: UInt32
@@ -109,6 +132,8 @@ public struct WriteFlags: OptionSet, Sendable {
 
   /// From the kernel's page cache; times are kept there, and the caller is unknown.
   public static let fromCache = WriteFlags(rawValue: 1)
+  /// From the caller's memory, past the page cache (`fuse_send_write`).
+  public static let direct = WriteFlags(rawValue: 2)
   /// The writer may not keep set-id bits.
   public static let clearsSetID = WriteFlags(rawValue: 4)
 }

@@ -24,10 +24,19 @@ extension KernelChannel {
   /// The kernel asks for the node's attributes before it tells them again (FUSE_NOTIFY_INVAL_INODE). To be called without any
   /// lock, and not from within a request: the kernel waits while it is getting rid of the node.
   public func forgetAttributes(of node: NodeID) {
-    // struct fuse_out_header, then struct fuse_notify_inval_inode_out: a negative offset leaves the data alone.
+    // A negative offset leaves the data alone.
+    invalidate(node, offset: -1)
+  }
+
+  /// The same, and the kernel drops the data that it keeps: of a directory its listing. To be called without any lock; from within a
+  /// request only if that shows that the node is in use.
+  func forgetContents(of node: NodeID) { invalidate(node, offset: 0) }
+
+  private func invalidate(_ node: NodeID, offset: Int64) {
+    // struct fuse_out_header, then struct fuse_notify_inval_inode_out. A count of 0 means all that is behind the offset.
     var message:
       (length: UInt32, code: Int32, unique: UInt64, node: UInt64, offset: Int64, count: Int64) =
-        (40, 2, 0, node.rawValue, -1, 0)
+        (40, 2, 0, node.rawValue, offset, 0)
     // An error says that the kernel does not know the node any more.
     withUnsafeBytes(of: &message) { bytes in try? send(notification: bytes) }
   }

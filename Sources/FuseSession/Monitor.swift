@@ -26,6 +26,9 @@ public final class Monitor: @unchecked Sendable {
   /// Wakes all who wait. Lock held.
   public func wake() { pthread_cond_broadcast(condition) }
 
+  /// Wakes one of them. Lock held.
+  public func wakeOne() { pthread_cond_signal(condition) }
+
   /// Returns when somebody wakes, or for no reason. Lock held.
   public func wait() {
     Session.willWait()

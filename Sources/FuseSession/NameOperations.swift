@@ -32,7 +32,8 @@ extension OperationTable {
     }
     table.mknod = { request, parent, name, mode, device in
       Answer.entry(request) { (operations) throws(Errno) in
-        try operations.makeNode(
+        defer { OperationTable.noteChange(in: parent) }
+        return try operations.makeNode(
           Answer.bytes(name), in: NodeID(parent), mode: mode,
           device: UInt32(truncatingIfNeeded: device),
           for: Caller(of: request))
@@ -40,13 +41,15 @@ extension OperationTable {
     }
     table.mkdir = { request, parent, name, mode in
       Answer.entry(request) { (operations) throws(Errno) in
-        try operations.makeDirectory(
+        defer { OperationTable.noteChange(in: parent) }
+        return try operations.makeDirectory(
           Answer.bytes(name), in: NodeID(parent), mode: mode, for: Caller(of: request))
       }
     }
     table.symlink = { request, target, parent, name in
       Answer.entry(request) { (operations) throws(Errno) in
-        try operations.makeSymbolicLink(
+        defer { OperationTable.noteChange(in: parent) }
+        return try operations.makeSymbolicLink(
           Answer.bytes(name), in: NodeID(parent), to: Answer.bytes(target),
           for: Caller(of: request))
       }
@@ -62,26 +65,38 @@ extension OperationTable {
     }
     table.link = { request, node, parent, name in
       Answer.entry(request) { (operations) throws(Errno) in
-        try operations.link(NodeID(node), as: Answer.bytes(name), in: NodeID(parent))
+        defer { OperationTable.noteChange(in: parent) }
+        return try operations.link(NodeID(node), as: Answer.bytes(name), in: NodeID(parent))
       }
     }
     table.unlink = { request, parent, name in
       Answer.call(request) { (operations) throws(Errno) in
+        defer { OperationTable.noteChange(in: parent) }
         try operations.unlink(Answer.bytes(name), in: NodeID(parent))
       }
     }
     table.rmdir = { request, parent, name in
       Answer.call(request) { (operations) throws(Errno) in
+        defer { OperationTable.noteChange(in: parent) }
         try operations.removeDirectory(Answer.bytes(name), in: NodeID(parent))
       }
     }
     table.rename = { request, parent, name, newParent, newName, flags in
       Answer.call(request) { (operations) throws(Errno) in
+        defer {
+          OperationTable.noteChange(in: parent)
+          OperationTable.noteChange(in: newParent)
+        }
         try operations.rename(
           Answer.bytes(name), in: NodeID(parent), to: Answer.bytes(newName), in: NodeID(newParent),
           flags: flags,
           for: Caller(of: request))
       }
     }
+  }
+
+  /// To be called before the answer.
+  static func noteChange(in directory: fuse_ino_t) {
+    Worker.serving.session.listingFreshness.noteChange(in: NodeID(directory))
   }
 }

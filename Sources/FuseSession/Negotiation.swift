@@ -14,7 +14,8 @@ enum Negotiation {
       wanted |= UInt32(truncatingIfNeeded: capability) & offered
     }
     want(FUSE_CAP_ASYNC_READ)
-    want(FUSE_CAP_ASYNC_DIO)
+    // After asynchronous direct writes the kernel must be told to drop pages (`DirectWrites`), which takes a second thread.
+    if options.workerCount > 1 { want(FUSE_CAP_ASYNC_DIO) }
     want(FUSE_CAP_EXPORT_SUPPORT)
     // The server applies the umask, since a default ACL takes its place.
     want(FUSE_CAP_DONT_MASK)
@@ -36,7 +37,7 @@ enum Negotiation {
     // libfuse allows as many pages as the kernel may be set to take, of whatever size pages are here; reads follow.
     connection.pointee.max_write = min(
       connection.pointee.max_write, UInt32(TransferMemory.maximumTransfer))
-    connection.pointee.max_background = 64
+    connection.pointee.max_background = UInt32(maximumBackground)
     connection.pointee.congestion_threshold = 48
     connection.pointee.time_gran = options.timeGranularity
   }
@@ -84,6 +85,9 @@ enum Negotiation {
     let flags2 = request.loadUnaligned(fromByteOffset: requestFlags2Offset, as: UInt32.self)
     return flags & IomapWire.initFlagExtension != 0 && flags2 & IomapWire.initFlags2Iomap != 0
   }
+
+  /// How many requests in the background (read-ahead, write-back, asynchronous direct I/O) the kernel sends at a time.
+  static let maximumBackground = 64
 
   static let minorOffset = 4
   /// The flags in the payload of the request and of the reply.

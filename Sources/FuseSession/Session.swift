@@ -31,6 +31,8 @@ public final class Session: @unchecked Sendable {
   public enum Failure: Error, Sendable {
     /// libfuse refused an option; it has said on standard error which.
     case options
+    /// There is not enough memory for requests.
+    case memory
     /// Mounting failed; libfuse or fusermount3 has said on standard error why.
     case mount
     case connection(Errno)
@@ -41,6 +43,7 @@ public final class Session: @unchecked Sendable {
   let channel: any KernelChannel
   let handles = OpenHandles()
   let listingHabits = ListingHabits()
+  let listingFreshness = ListingFreshness()
   let iomap: IomapMode
   let options: Options
   let log = Logger(label: "fuse4fs.session")
@@ -54,7 +57,9 @@ public final class Session: @unchecked Sendable {
   /// FUSE_CAP_* that the kernel offered and we wanted.
   private let agreed = Atomic<UInt32>(0)
   let deferred = DeferredRequests()
+  let interruptions = Interruptions()
   let synchronizations = SynchronizationQueue()
+  let directWrites = DirectWrites()
 
   /// `iomap`: the same file system, if the kernel is to move its data where it can.
   public init(
@@ -66,7 +71,10 @@ public final class Session: @unchecked Sendable {
     self.iomap = IomapMode(iomap)
     self.options = options
     wakefulness = ProcessorWakefulness(isWanted: options.keepsProcessorsAwake)
-    transferMemory = TransferMemory(workerCount: max(options.workerCount, 1))
+    guard let memory = TransferMemory(workerCount: max(options.workerCount, 1)) else {
+      throw .memory
+    }
+    transferMemory = memory
     var arguments = ["fuse4fs"]
     if options.debug { arguments.append("-d") }
     if !options.mountOptions.isEmpty {
@@ -115,19 +123,28 @@ public final class Session: @unchecked Sendable {
     let first = Worker(
       session: self, index: 0, descriptor: fuse_session_fd(handle), ownsDescriptor: false)
     first.serve { isInitialized.load(ordering: .acquiring) || isStopped }
+    // Their descriptors are opened before `onReady`, which may give up opening files.
+    let workers = (1..<max(options.workerCount, 1)).map { makeWorker($0) }
     guard isInitialized.load(ordering: .acquiring), !isStopped, onReady() else {
       threads.withLock { $0.removeAll() }
       return
     }
     deferred.start(self)
     if options.workerCount > 1 { synchronizations.start(self) }
-    let others = (1..<max(options.workerCount, 1)).compactMap { startWorker($0) }
+    let others = workers.compactMap { start($0) }
     threads.withLock { $0 += others }
     first.serve { isStopped }
     threads.withLock { $0.removeAll() }
     for thread in others { pthread_join(thread, nil) }
     synchronizations.stop()
     deferred.stop()
+    directWrites.stop()
+  }
+
+  /// Whether the kernel still has what `mount` attached.
+  public var isConnected: Bool {
+    var file = pollfd(fd: fuse_session_fd(handle), events: 0, revents: 0)
+    return poll(&file, 1, 0) >= 0 && file.revents & Int16(POLLERR) == 0
   }
 
   /// Releases what `mount` attached, if it still is.
@@ -139,6 +156,7 @@ public final class Session: @unchecked Sendable {
   /// ENOTCONN.
   public func stop() {
     isStopping.store(true, ordering: .releasing)
+    interruptions.end()
     fuse_session_exit(handle)
     // A thread that waits for a request looks up when a signal interrupts it; one that was just about to wait, with the next.
     while threads.withLock({ waiting in
@@ -161,6 +179,10 @@ public final class Session: @unchecked Sendable {
   /// The calling thread is about to wait: for the disk, for a lock, for another thread or for the kernel. If it serves a request, others
   /// can be served meanwhile.
   public static func willWait() { Worker.current?.passLeadership() }
+
+  /// Whether the request that the calling thread serves should end: its caller is being killed, or the session ends. To be called
+  /// between the steps of what may take long.
+  public static var isCallerGone: Bool { ServedRequest.current?.isCallerGone ?? false }
 
   /// For an operation under way: the kernel forgets what it knows of the node's attributes, and asks again. Takes no lock that
   /// a request might hold.
@@ -208,8 +230,10 @@ public final class Session: @unchecked Sendable {
       worker.processInLibrary()
       if !usesIomap { isInitialized.store(true, ordering: .releasing) }
     case .interrupt:
-      // No operation is broken off, and libfuse would wait for requests that it never sees.
-      break
+      // Not by libfuse, which would wait for requests that it never sees. `struct fuse_interrupt_in` is the request's number.
+      guard worker.payload.count >= 8 else { return }
+      let unique = worker.payload.loadUnaligned(as: UInt64.self)
+      if !deferred.interrupt(unique) { interruptions.interrupt(unique) }
     case .fsync, .fsyncDirectory:
       guard synchronizations.add(worker, for: worker.header.node) else {
         return worker.processInLibrary()
@@ -264,11 +288,14 @@ public final class Session: @unchecked Sendable {
   }
 
   /// Another worker on a descriptor of its own, so that threads do not contend for one.
-  private func startWorker(_ index: Int) -> pthread_t? {
-    let shared = fuse_session_fd(handle)
+  private func makeWorker(_ index: Int) -> Worker {
     let own = channel.clone()
-    let worker = Worker(
-      session: self, index: index, descriptor: own ?? shared, ownsDescriptor: own != nil)
+    return Worker(
+      session: self, index: index, descriptor: own ?? fuse_session_fd(handle),
+      ownsDescriptor: own != nil)
+  }
+
+  private func start(_ worker: Worker) -> pthread_t? {
     var thread = pthread_t()
     let context = Unmanaged.passRetained(worker)
     let code = pthread_create(

@@ -23,18 +23,33 @@ final class TransferMemory: @unchecked Sendable {
   private let ordinary: UnsafeMutableRawBufferPointer
   private let huge: UnsafeMutableRawBufferPointer
 
-  init(workerCount: Int) {
-    ordinary = .allocate(
-      byteCount: workerCount * (Self.inputSize + Self.smallOutputSize), alignment: 4096)
-    huge = .allocate(
-      byteCount: workerCount * Self.maximumTransfer, alignment: Self.hugePage)
+  /// Nil when the system gives no more memory.
+  init?(workerCount: Int) {
+    let ordinary = Self.allocate(
+      workerCount * (Self.inputSize + Self.smallOutputSize), alignment: 4096)
+    let huge = Self.allocate(workerCount * Self.maximumTransfer, alignment: Self.hugePage)
+    guard let ordinary, let huge else {
+      free(ordinary?.baseAddress)
+      free(huge?.baseAddress)
+      return nil
+    }
+    self.ordinary = ordinary
+    self.huge = huge
     // Only advice: without, it is a little slower.
     _ = madvise(huge.baseAddress, huge.count, MADV_HUGEPAGE)
   }
 
   deinit {
-    ordinary.deallocate()
-    huge.deallocate()
+    free(ordinary.baseAddress)
+    free(huge.baseAddress)
+  }
+
+  private static func allocate(
+    _ byteCount: Int, alignment: Int
+  ) -> UnsafeMutableRawBufferPointer? {
+    var memory: UnsafeMutableRawPointer?
+    guard posix_memalign(&memory, alignment, byteCount) == 0 else { return nil }
+    return UnsafeMutableRawBufferPointer(start: memory, count: byteCount)
   }
 
   /// The buffers of worker `index`, which is below the number of workers.

@@ -17,6 +17,7 @@ final class Worker {
   var staleAfterAnswer: NodeID?
   /// The request being served.
   private(set) var request = UnsafeRawBufferPointer(start: nil, count: 0)
+  private let served: ServedRequest
 
   /// `index`: which of the session's workers it is, from 0 on.
   init(session: Session, index: Int, descriptor: CInt, ownsDescriptor: Bool) {
@@ -24,9 +25,11 @@ final class Worker {
     self.descriptor = descriptor
     self.ownsDescriptor = ownsDescriptor
     buffers = session.transferMemory[index]
+    served = session.interruptions.add()
   }
 
   deinit {
+    session.interruptions.remove(served)
     if ownsDescriptor { close(descriptor) }
   }
 
@@ -59,10 +62,15 @@ final class Worker {
     UnsafeRawBufferPointer(rebasing: request[RequestHeader.size...])
   }
 
+  /// The flags of a read or write: `read_flags`, `write_flags` in struct fuse_read_in and fuse_write_in.
+  var transferFlags: UInt32 {
+    payload.count >= 24 ? payload.loadUnaligned(fromByteOffset: 20, as: UInt32.self) : 0
+  }
+
   /// Makes this the calling thread's worker for as long as `body` runs.
   func adopt(_ body: () -> Void) {
     pthread_setspecific(Self.key, Unmanaged.passUnretained(self).toOpaque())
-    body()
+    served.adopt(body)
     pthread_setspecific(Self.key, nil)
   }
 
@@ -113,6 +121,8 @@ final class Worker {
       let count = Glibc.read(descriptor, buffers.input.baseAddress!, buffers.input.count)
       if count >= RequestHeader.size {
         request = UnsafeRawBufferPointer(rebasing: buffers.input[..<count])
+        // Before another worker can read what interrupts it.
+        served.begin(header.unique, caller: header.thread)
         attention.found(afterSleeping: slept)
         session.wakefulness.noteRequest(afterSleeping: slept)
         return true
@@ -152,24 +162,30 @@ final class Worker {
   /// Answers the request without libfuse. False when nobody waits for the answer any more.
   @discardableResult
   func reply(_ payload: UnsafeRawBufferPointer) -> Bool {
-    send(error: 0, payload)
+    send(error: 0, payload, to: header.unique)
   }
 
   func reply(_ error: Errno) {
-    send(error: -error.rawValue, UnsafeRawBufferPointer(start: nil, count: 0))
+    send(
+      error: -error.rawValue, UnsafeRawBufferPointer(start: nil, count: 0), to: header.unique)
   }
 
   /// Answers another request that came in here, with an errno or none.
   func acknowledge(_ unique: UInt64, _ error: Errno?) {
-    var reply = ReplyHeader(
-      length: UInt32(ReplyHeader.size), error: error.map { -$0.rawValue } ?? 0, unique: unique)
-    withUnsafeBytes(of: &reply) { _ = Glibc.write(descriptor, $0.baseAddress, $0.count) }
+    send(
+      error: error.map { -$0.rawValue } ?? 0, UnsafeRawBufferPointer(start: nil, count: 0),
+      to: unique)
+  }
+
+  /// The same, with what it has asked for.
+  func answer(_ unique: UInt64, _ payload: UnsafeRawBufferPointer) {
+    send(error: 0, payload, to: unique)
   }
 
   @discardableResult
-  private func send(error: Int32, _ payload: UnsafeRawBufferPointer) -> Bool {
+  private func send(error: Int32, _ payload: UnsafeRawBufferPointer, to unique: UInt64) -> Bool {
     var reply = ReplyHeader(
-      length: UInt32(ReplyHeader.size + payload.count), error: error, unique: header.unique)
+      length: UInt32(ReplyHeader.size + payload.count), error: error, unique: unique)
     return withUnsafeMutableBytes(of: &reply) { head in
       var parts = [
         iovec(iov_base: head.baseAddress, iov_len: ReplyHeader.size),

@@ -9,7 +9,7 @@ import SystemPackage
 public final class BlockCache {
   /// What a block holds, for those who check a block once.
   public enum Content: Sendable {
-    case directoryEntries, directoryIndex, attributes
+    case directoryEntries, directoryIndex, attributes, extents
   }
 
   public final class Buffer {
@@ -25,13 +25,15 @@ public final class BlockCache {
     func endWriting() { isBeingWritten = false }
     fileprivate var wasUsed = true
 
-    fileprivate init(block: BlockNumber, size: Int) {
-      self.block = block
+    /// ENOMEM.
+    init(block: BlockNumber, size: Int) throws(Errno) {
       // Aligned to pages, each would take two of them.
-      data = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 16)
+      guard let memory = malloc(size) else { throw .noMemory }
+      self.block = block
+      data = memory
     }
 
-    deinit { data.deallocate() }
+    deinit { free(data) }
   }
 
   public let device: BlockDevice
@@ -41,6 +43,10 @@ public final class BlockCache {
   public var log: JournalLog?
   private var buffers: [UInt64: Buffer] = [:]
   private var dirty: [Buffer] = []
+  /// Goes up with every change of a block.
+  public private(set) var changeCount: UInt64 = 0
+  /// Reads by those who have given up the lock meanwhile (`DetachedRead`).
+  var detached = DetachedReads()
 
   public init(device: BlockDevice) {
     self.device = device
@@ -70,12 +76,29 @@ public final class BlockCache {
       buffer.wasUsed = true
       return buffer
     }
-    let buffer = Buffer(block: block, size: blockSize)
+    let buffer = try Buffer(block: block, size: blockSize)
     let bytes = UnsafeMutableRawBufferPointer(start: buffer.data, count: blockSize)
     let offset = try byteOffset(of: block, count: 1)
-    if log?.list.read(block, into: bytes) != true { try device.read(into: bytes, at: offset) }
-    buffers[block.rawValue] = buffer
+    if log?.list.read(block, into: bytes) != true {
+      try readFromDevice(block, into: bytes, at: offset)
+    }
+    insert(buffer)
     return buffer
+  }
+
+  private func readFromDevice(
+    _ block: BlockNumber, into bytes: UnsafeMutableRawBufferPointer, at offset: UInt64
+  ) throws(Errno) {
+    if let error = detached.failure(of: block) { throw error }
+    guard detached.isWanted else { return try device.read(into: bytes, at: offset) }
+    if try device.readWithoutWaiting(into: bytes, at: offset) { return }
+    detached.missing = block
+    throw .notInMemory
+  }
+
+  func insert(_ buffer: Buffer) {
+    detached.note(inserted: buffer.block)
+    buffers[buffer.block.rawValue] = buffer
   }
 
   /// The buffer of `block` for a caller who replaces all of its contents. Not read from the device;
@@ -87,20 +110,28 @@ public final class BlockCache {
       return buffer
     }
     _ = try byteOffset(of: block, count: 1)
-    let buffer = Buffer(block: block, size: blockSize)
-    buffers[block.rawValue] = buffer
+    let buffer = try Buffer(block: block, size: blockSize)
+    insert(buffer)
     return buffer
   }
 
   /// Says that the contents of `buffer` have changed and must reach the device.
   public func markDirty(_ buffer: Buffer) {
+    noteChange()
     guard !buffer.isDirty else { return }
     buffer.isDirty = true
     dirty.append(buffer)
   }
 
+  /// Something has changed, in a block or elsewhere: who looks cannot begin again.
+  public func noteChange() {
+    changeCount &+= 1
+    detached.isWanted = false
+  }
+
   /// Drops the blocks without writing them: they were freed, and may become another owner's data.
   public func forget(_ first: BlockNumber, count: UInt64) {
+    detached.note(forgotten: first, count: count)
     if count > UInt64(buffers.count) {
       let end = first + count
       for (number, buffer) in buffers where number >= first.rawValue && number < end.rawValue {

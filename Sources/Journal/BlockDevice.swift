@@ -3,14 +3,22 @@ import Glibc
 import Synchronization
 import SystemPackage
 
-/// Sees what is done to a device: for tests that check it, record it, or have it fail: what is thrown here is the device's
-/// error, and nothing has been done.
+/// Sees what is done to a device: for tests that check it, record it, have it fail or have it be slow. What is thrown here is the
+/// device's error, and nothing has been done.
 public protocol BlockDeviceObserver: AnyObject, Sendable {
+  /// Whether a range can be read without waiting for the device, if the system has it in memory.
+  func isInMemory(_ count: Int, at offset: UInt64) -> Bool
+  func willRead(_ count: Int, at offset: UInt64) throws(Errno)
   func didRead(_ count: Int, at offset: UInt64)
   func willWrite(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(Errno)
   func willFlush() throws(Errno)
   /// Everything written before `willFlush` is on stable storage.
   func didFlush()
+}
+
+extension BlockDeviceObserver {
+  public func isInMemory(_ count: Int, at offset: UInt64) -> Bool { true }
+  public func willRead(_ count: Int, at offset: UInt64) throws(Errno) {}
 }
 
 /// The window of a file or block device that holds a file system.
@@ -27,19 +35,27 @@ public final class BlockDevice: Sendable {
   /// Called by a thread that is about to wait: for the device here, for a lock elsewhere.
   public let willWait: @Sendable () -> Void
   private let observer: (any BlockDeviceObserver)?
+  /// Sees what is done with the locks of the file system on the device.
+  public let lockObserver: (any LockObserver)?
   let isStopped = Atomic<Bool>(false)
+  /// What the file or device is known to reach to, and whether it was found to be shorter.
+  let knownEnd: Atomic<Int64>
+  let foundEnd = Atomic<Int64>(.max)
 
   /// `fileDescriptor` stays the caller's, who must keep it open for as long as the device is used.
   public init(
     fileDescriptor: CInt, byteOffset: Int64, byteCount: Int64, isWritable: Bool,
-    observer: (any BlockDeviceObserver)? = nil, willWait: @escaping @Sendable () -> Void = {}
+    observer: (any BlockDeviceObserver)? = nil, lockObserver: (any LockObserver)? = nil,
+    willWait: @escaping @Sendable () -> Void = {}
   ) {
     self.fileDescriptor = fileDescriptor
     self.byteOffset = byteOffset
     self.byteCount = byteCount
     self.isWritable = isWritable
     self.observer = observer
+    self.lockObserver = lockObserver
     self.willWait = willWait
+    knownEnd = Atomic(Self.end(of: fileDescriptor) ?? 0)
   }
 
   /// From now on every write is EIO, and nothing is flushed.
@@ -50,6 +66,7 @@ public final class BlockDevice: Sendable {
   /// Fills `buffer` from `offset`; a range that is not wholly within the device is EIO.
   public func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(Errno) {
     try check(UInt64(buffer.count), at: offset)
+    try observer?.willRead(buffer.count, at: offset)
     defer { observer?.didRead(buffer.count, at: offset) }
     var done = readCached(into: buffer, at: offset)
     if done < buffer.count { willWait() }
@@ -63,11 +80,26 @@ public final class BlockDevice: Sendable {
       }
       // A sparse image may be shorter than its file system: what is missing was never written.
       if count == 0 {
+        try requireUnwritten(at: byteOffset + Int64(offset) + Int64(done))
         memset(buffer.baseAddress! + done, 0, buffer.count - done)
         return
       }
       done += count
     }
+  }
+
+  /// Fills `buffer` from `offset` if that needs no waiting for the device, and says whether it did.
+  public func readWithoutWaiting(
+    into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
+  ) throws(Errno) -> Bool {
+    try check(UInt64(buffer.count), at: offset)
+    if let observer {
+      guard observer.isInMemory(buffer.count, at: offset) else { return false }
+      try observer.willRead(buffer.count, at: offset)
+    }
+    guard readCached(into: buffer, at: offset) == buffer.count else { return false }
+    observer?.didRead(buffer.count, at: offset)
+    return true
   }
 
   /// Reads what needs no waiting for, from the page cache, and returns how many bytes that were.
@@ -101,6 +133,7 @@ public final class BlockDevice: Sendable {
       if count == 0 { throw .ioError }
       done += count
     }
+    noteWritten(upTo: byteOffset + Int64(offset) + Int64(done))
   }
 
   /// What was written in a range goes on its way to stable storage, while the caller goes on. If it does not arrive, `synchronize` says so.
@@ -125,6 +158,7 @@ public final class BlockDevice: Sendable {
     guard isWritable else { return }
     guard !isStopped.load(ordering: .acquiring) else { throw .ioError }
     willWait()
+    try checkExtent()
     try observer?.willFlush()
     while fdatasync(fileDescriptor) != 0 {
       if errno != EINTR { throw Errno(rawValue: errno) }

@@ -38,7 +38,7 @@ extension BlockDevice {
     return false
   }
 
-  private var isBlockSpecial: Bool { status.st_mode & S_IFMT == S_IFBLK }
+  var isBlockSpecial: Bool { status.st_mode & S_IFMT == S_IFBLK }
 
   private var status: stat {
     var status = stat()

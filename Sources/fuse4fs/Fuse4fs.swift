@@ -1,9 +1,11 @@
+import Confinement
 import Glibc
 
 /// `fuse4fs [options] DEVICE MOUNTPOINT`
 @main
 struct Fuse4fs {
   static func main() {
+    FileSizeLimit.becomeError()
     do throws(StartupFailure) {
       switch try Invocation(arguments: Array(CommandLine.arguments.dropFirst())) {
       case .print(let text):
@@ -24,16 +26,22 @@ struct Fuse4fs {
   /// The order matters: no thread before the fork and the signal mask, no path is looked up after
   /// `ready`, and the image stays locked until the process ends.
   private static func mount(_ options: MountOptions) throws(StartupFailure) {
+    let inherited = Confinement.openDescriptors()
     let readiness = try Daemonizer.start(foreground: options.foreground)
+    var surroundings = Mount.Surroundings()
+    surroundings.unmountHelper = try UnmountHelper.start(for: options.mountpoint)
+    surroundings.sandbox = Sandbox(wish: options.sandbox ?? .auto, inherited: inherited)
     SignalWatcher.block()
     DaemonLog.bootstrap(foreground: options.foreground, debug: options.debug)
 
     var options = options
     try FusePrerequisites.check(for: options)
-    options.mountpoint = try MountPoint.resolve(options.mountpoint)
+    let mountPoint = try MountPoint(options.mountpoint)
+    options.mountpoint = mountPoint.path
+    surroundings.mountPoint = mountPoint
     let image = try ImageSource(options: options)
     let code = withExtendedLifetime(image) {
-      serve(options: options, image: image, readiness: readiness)
+      serve(options: options, image: image, in: surroundings, readiness: readiness)
     }
     readiness.exit(code)
   }

@@ -19,12 +19,17 @@ final class Mount: Sendable {
     var observer: (any BlockDeviceObserver)?
     /// Whether signals to the process end the mount.
     var watchesSignals = true
+    /// Nil where the path in the options is for libfuse alone.
+    var mountPoint: MountPoint?
+    /// What ends the mount; nil where libfuse does.
+    var unmountHelper: UnmountHelper?
+    var sandbox: Sandbox?
   }
 
   private let options: MountOptions
   private let image: ImageSource
   private let journals: JournalDevices
-  private let watchesSignals: Bool
+  private let surroundings: Surroundings
   /// Nil where the daemon moves data.
   private let device: (any IomapDevice)?
   let volume: Volume
@@ -45,7 +50,7 @@ final class Mount: Sendable {
   ) throws(StartupFailure) {
     self.options = options
     self.image = image
-    watchesSignals = surroundings.watchesSignals
+    self.surroundings = surroundings
     journals = JournalDevices(options)
     if image.isOpenForReplay { try Replay.beforeReading(image, journals, options) }
     let data = try DataMover.choose(options, image, surroundings)
@@ -59,6 +64,7 @@ final class Mount: Sendable {
       willWait: { Session.willWait() })
     var volumeOptions = Volume.Options(options)
     volumeOptions.journal = JournalSurroundings(image, journals)
+    volumeOptions.isCallerGone = { Session.isCallerGone }
     do throws(MountRefusal) {
       volume = try Volume.open(blocks, options: volumeOptions)
     } catch {
@@ -80,6 +86,7 @@ final class Mount: Sendable {
         operations, iomap: iomap, channel: surroundings.channel,
         options: Self.sessionOptions(options, image, volume, isBlockMount: isBlockMount))
     } catch {
+      if case .memory = error { throw .system("get memory for requests (ulimit -v)", .noMemory) }
       throw .usage("libfuse does not accept the mount options")
     }
     ending.mount = self
@@ -121,34 +128,45 @@ final class Mount: Sendable {
 
   /// Returns when the file system is unmounted and everything is on disk.
   func run(readiness: Readiness) throws(StartupFailure) -> ExitCode {
+    warnOfFileSizeLimit()
     do throws(Ext4Error) {
       for warning in try volume.startWriting() { Console.note(warning) }
     } catch {
       throw .mount(
-        "cannot mount '\(image.displayName)' for writing: \(error.errno); run e2fsck on it, or mount it "
-          + "with -o ro")
+        "cannot mount '\(image.displayName)' for writing: "
+          + "\(IncidentLog.describe(error, on: volume)); run e2fsck on it, or mount it with -o ro")
     }
+    let entry: MountTable.Entry?
     do throws(StartupFailure) {
-      try mountSession()
+      entry = try mountSession()
     } catch {
       end()
       throw error
     }
-    let unmounter = Unmounter(session: session, mountpoint: options.mountpoint)
-    if watchesSignals { try SignalWatcher.watch { _ in unmounter.request() } }
+    let unmounter = Unmounter(
+      session: session, mountpoint: options.mountpoint, helper: surroundings.unmountHelper)
     let committer = Committer(
       volume: volume, guardian: guardian, interval: options.commitInterval)
     var failure: StartupFailure?
     session.run {
       do throws(StartupFailure) {
         try reportDataMover()
+        hint()
+        if let entry {
+          CacheLimits.raise(entry)
+          try surroundings.sandbox?.enter(entry, device: device?.descriptor ?? image.fileDescriptor)
+        }
+        // From here on there are other threads.
+        if surroundings.watchesSignals { try SignalWatcher.watch { _ in unmounter.request() } }
       } catch {
         failure = error
         return false
       }
-      hint()
-      CacheLimits.raise(options.mountpoint)
-      committer.start()
+      iomap?.startHousekeeping()
+      guard committer.start() else {
+        failure = .system("start a thread", .noMemory)
+        return false
+      }
       readiness.ready()
       return true
     }
@@ -159,13 +177,28 @@ final class Mount: Sendable {
     return closing.withLock { $0 } == true ? .success : .mountFailure
   }
 
-  private func mountSession() throws(StartupFailure) {
+  private func warnOfFileSizeLimit() {
+    guard !options.readOnly, let limit = FileSizeLimit.bytes, volume.device.isLimited(to: limit)
+    else { return }
+    Console.note(
+      "what lies behind the first \(limit) bytes of '\(image.displayName)' cannot be written (ulimit -f)"
+    )
+  }
+
+  /// Says what the mount table has about the mount, where it is a real one.
+  private func mountSession() throws(StartupFailure) -> MountTable.Entry? {
     if isBlockMount { try image.yieldToKernel() }
+    if let mountPoint = surroundings.mountPoint {
+      let entry = try mountPoint.mount(session, image.displayName)
+      surroundings.unmountHelper?.watch(entry)
+      return entry
+    }
     do throws(Session.Failure) {
       try session.mount(at: options.mountpoint)
     } catch {
       throw .mount("cannot mount '\(image.displayName)' on '\(options.mountpoint)'")
     }
+    return nil
   }
 
   /// Says in one line who moves data, where that is news.
@@ -196,6 +229,7 @@ final class Mount: Sendable {
       guard result == nil else { return }
       iomap?.stop()
       result = closeVolume()
+      guardian.reportDamage()
       device?.close()
     }
   }

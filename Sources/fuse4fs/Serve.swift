@@ -7,11 +7,14 @@ import Logging
 import SystemPackage
 
 /// Mounts the image, serves it until it is unmounted, and leaves it clean.
-func serve(options: MountOptions, image: ImageSource, readiness: Readiness) -> ExitCode {
+func serve(
+  options: MountOptions, image: ImageSource, in surroundings: Mount.Surroundings,
+  readiness: Readiness
+) -> ExitCode {
   // What one thread takes another gives back, as requests come: with an arena for each, all of them would grow to what one needs.
   cfuse_allocate_from_one_arena()
   do throws(StartupFailure) {
-    let mount = try Mount(options: options, image: image)
+    let mount = try Mount(options: options, image: image, in: surroundings)
     return try mount.run(readiness: readiness)
   } catch {
     Console.report(error)

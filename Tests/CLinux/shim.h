@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/aio_abi.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <linux/fuse.h>
@@ -128,3 +129,35 @@ static inline int clinux_seal_growth(int fd) { return fcntl(fd, 1024 + 9, 0x0004
 
 /// A pipe that is closed on exec.
 static inline int clinux_pipe(int ends[2]) { return (int)syscall(SYS_pipe2, ends, O_CLOEXEC); }
+
+/// Asynchronous I/O of the kernel (io_submit(2)), which has no other way in.
+static inline int clinux_aio_begin(unsigned depth, aio_context_t *context) {
+  *context = 0;
+  return (int)syscall(SYS_io_setup, depth, context);
+}
+
+static inline int clinux_aio_end(aio_context_t context) { return (int)syscall(SYS_io_destroy, context); }
+
+/// Begins to write `count` bytes; `tag` comes back with the completion.
+static inline int clinux_aio_write(aio_context_t context, int fd, const void *bytes, size_t count, off_t offset,
+                                   uint64_t tag) {
+  struct iocb block = {.aio_data = tag,
+                       .aio_lio_opcode = IOCB_CMD_PWRITE,
+                       .aio_fildes = (uint32_t)fd,
+                       .aio_buf = (uint64_t)bytes,
+                       .aio_nbytes = count,
+                       .aio_offset = offset};
+  struct iocb *blocks[1] = {&block};
+  return (int)syscall(SYS_io_submit, context, 1l, blocks);
+}
+
+/// Waits for one completion; its tag, and what write(2) would have returned.
+static inline int clinux_aio_wait(aio_context_t context, uint64_t *tag, int64_t *result) {
+  struct io_event event;
+  int count = (int)syscall(SYS_io_getevents, context, 1l, 1l, &event, (void *)0);
+  if (count == 1) {
+    *tag = event.data;
+    *result = event.res;
+  }
+  return count;
+}

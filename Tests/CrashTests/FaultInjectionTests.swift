@@ -2,7 +2,7 @@ import CrashExploration
 import TestSupport
 import Testing
 
-/// Each write and each flush of a workload fails in turn.
+/// Each write and each flush of a workload fails in turn, and each read.
 @Suite(.serialized) struct FaultInjectionTests {
   private static let workloads = [
     Workloads.unlinkedFiles,
@@ -26,6 +26,25 @@ import Testing
           + "\(report.flaws.count) flaws")
       for flaw in report.flaws.prefix(5) { Issue.record("\(flaw)") }
       #expect(report.faults > 100)
+    }
+  }
+
+  private static let readWorkloads = [
+    Workloads.coldMetadata, Workloads.ext3(Workloads.coldMetadata),
+    Workloads.coldAttributes, Workloads.coldRanges,
+  ]
+
+  /// Whatever cannot be read, what was begun has not happened, or writing stops: the file system is whole.
+  @Test func readsThatFailLeaveNothingHalfDone() throws {
+    for workload in Self.readWorkloads {
+      let report = try FaultInjection(workload, seed: 5).runReads()
+      print(
+        "\(workload.name): \(report.faults) reads that fail, \(report.noticed) told, "
+          + "\(report.stopped) stopped writing, \(report.flaws.count) flaws")
+      for flaw in report.flaws.prefix(5) { Issue.record("\(flaw)") }
+      #expect(report.faults > 50)
+      // An error that can be undone is no reason to stop.
+      #expect(report.stopped < report.faults / 10)
     }
   }
 }

@@ -97,9 +97,8 @@ import Testing
     ) { fixture in
       let directory = try fixture.make(.directory, "directory")
       let file = try fixture.make(.regularFile, "file")
-      let version = try #require(
-        HashVersion(rawValue: fixture.volume.superblock.pointee.s_def_hash_version))
-      let hash = DirectoryHash(version, superblock: fixture.volume.superblock)
+      let settings = fixture.volume.geometry.hash
+      let hash = DirectoryHash(try #require(settings.version), settings)
       var byHash: [UInt32: [String]] = [:]
       let tail = String(repeating: "n", count: 235)
       for number in 0..<400_000 {

@@ -27,4 +27,18 @@ import Testing
       try fixture.volume.forget(file.number, count: 1)
     }
   }
+
+  /// An inode that was looked at while it was free is taken by the next file, and nothing is damaged.
+  @Test func aFreeInodeThatWasLookedAtStaysFree() throws {
+    try DirectoryFixture.with(size: "8M") { fixture in
+      let volume = fixture.volume
+      for number in 12...40 as ClosedRange<UInt32> {
+        let free = try volume.node(InodeNumber(number))
+        #expect(throws: Ext4Error.self) { try volume.lookup(.current, in: free) }
+      }
+      let file = try fixture.make(.regularFile, "file")
+      #expect(file.number == InodeNumber(12))
+      #expect(volume.isWritable)
+    }
+  }
 }

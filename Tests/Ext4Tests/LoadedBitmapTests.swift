@@ -76,7 +76,7 @@ import struct SystemPackage.Errno
         let volume = fixture.volume
         let file = try fixture.make(.regularFile, "file")
         #expect(Self.write(4096, to: file) == nil)
-        let groups = volume.fs.pointee.group_desc_count
+        let groups = volume.geometry.groupCount
         #expect(groups > 30_000)
         let loaded = (0..<groups).count { volume.loadedBitmaps.hasBlocks(of: $0) }
         #expect(1...4 ~= loaded)

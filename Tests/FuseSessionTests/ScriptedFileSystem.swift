@@ -50,6 +50,9 @@ final class ScriptedFileSystem: FileSystemOperations {
       throw .noSuchAddressOrDevice
     }
 
+    var stalePages = StalePages.none
+    var droppedPages: [NodeID] = []
+    var directReads = 0
     var forgotten: [Forgotten] = []
     var questionsBeforeWrites = 0
     var changes: [AttributeRequest] = []
@@ -182,8 +185,15 @@ final class ScriptedFileSystem: FileSystemOperations {
   ) throws(Errno) { throw .noFunction }
 
   func read(
-    _ node: NodeID, into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
-  ) throws(Errno) -> Int { throw .noFunction }
+    _ node: NodeID, into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64, flags: ReadFlags
+  ) throws(Errno) -> Int {
+    read { $0.directReads += flags.contains(.direct) ? 1 : 0 }
+    return buffer.count
+  }
+
+  func stalePages(of node: NodeID) -> StalePages { read { $0.stalePages } }
+
+  func pagesWereDropped(of node: NodeID) { read { $0.droppedPages.append(node) } }
 
   func synchronize() throws(Errno) { throw .noFunction }
 

@@ -23,15 +23,17 @@ final class SocketKernel {
   let descriptor: CInt
   private let own: CInt
   private var lastUnique: UInt64 = 0x1000_0000_0001
+  /// Who makes the requests.
+  var caller = getpid()
 
-  init(_ options: Session.Options = .init()) throws {
+  init(_ options: Session.Options = .init(), channel: any KernelChannel = DeviceChannel()) throws {
     var ends: [CInt] = [-1, -1]
     guard socketpair(AF_UNIX, CInt(SOCK_SEQPACKET.rawValue), 0, &ends) == 0 else {
       throw Errno(rawValue: errno)
     }
     own = ends[0]
     descriptor = ends[1]
-    session = try Session(files, options: options)
+    session = try Session(files, channel: channel, options: options)
     worker = Worker(session: session, index: 0, descriptor: descriptor, ownsDescriptor: false)
     var patience = timeval(tv_sec: 5, tv_usec: 0)
     setsockopt(
@@ -57,7 +59,7 @@ final class SocketKernel {
     header.nodeid = node
     header.uid = 1000
     header.gid = 100
-    header.pid = UInt32(getpid())
+    header.pid = UInt32(caller)
     return bytes(of: header) + payload
   }
 

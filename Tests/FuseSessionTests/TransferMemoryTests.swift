@@ -7,8 +7,8 @@ import Testing
   @Test(
     "Each worker has pages of its own, as large as a request and an answer can be",
     arguments: [1, 4, 16])
-  func pagesOfTheirOwn(workers: Int) {
-    let memory = TransferMemory(workerCount: workers)
+  func pagesOfTheirOwn(workers: Int) throws {
+    let memory = try #require(TransferMemory(workerCount: workers))
     var taken: [Range<UInt>] = []
     for index in 0..<workers {
       let buffers = memory[index]

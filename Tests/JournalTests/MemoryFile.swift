@@ -23,10 +23,12 @@ struct MemoryFile {
   }
 
   func device(
-    offset: Int64 = 0, count: Int64, isWritable: Bool = true
+    offset: Int64 = 0, count: Int64, isWritable: Bool = true,
+    observer: (any BlockDeviceObserver)? = nil, lockObserver: (any LockObserver)? = nil
   ) -> BlockDevice {
     BlockDevice(
-      fileDescriptor: descriptor, byteOffset: offset, byteCount: count, isWritable: isWritable)
+      fileDescriptor: descriptor, byteOffset: offset, byteCount: count, isWritable: isWritable,
+      observer: observer, lockObserver: lockObserver)
   }
 
   /// By which the file can be opened once more.

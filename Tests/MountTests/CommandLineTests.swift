@@ -69,7 +69,8 @@ extension RealMounts {
         "errors=remount-ro,noacl,nouser_xattr", "minixdf,nodev,nosuid,noatime",
         "bsddf,dev,suid,relatime", "strictatime,dirsync,sync", "fakeroot,uid=5,gid=6",
         "cache_size=1M,keep_awake=on,inode_readahead_blks=0",
-        "cache_size=2G,keep_awake=off,inode_readahead_blks=64",
+        "cache_size=2G,keep_awake=off,inode_readahead_blks=64", "sandbox=auto", "sandbox=on",
+        "sandbox=off", "allow_dev,allow_suid",
         "nofail,user,_netdev,x-systemd.automount,x-anything=1,noauto,defaults",
       ]
       try Site.with { site in
@@ -154,6 +155,52 @@ extension RealMounts {
         try site.image.check()
         try site.kernel { root in
           #expect(root.appending("one").exists && root.appending("two").exists)
+        }
+      }
+    }
+
+    /// What is mounted through mount(8), by our helper or, for the type fuse.fuse4fs, by mount.fuse3(8), which adds dev and suid.
+    @Test(arguments: ["fuse.fuse4fs", "fuse.ext4"])
+    func deviceNodesAndSetUserIDProgramsMustBeAskedFor(type: String) throws {
+      let helper = FilePath(#filePath)
+        .removingLastComponent().removingLastComponent().removingLastComponent()
+        .appending("scripts/mount.fuse.ext4")
+      try Site.with { site in
+        let binaries = try Daemon.binary.get().removingLastComponent()
+        let helpers = try site.scratch.directory("helpers")
+        try Command(["install", helper.string, "\(helpers)/mount.fuse.ext4"]).succeed()
+        let script = """
+          unshare -m sh -euc "mount --bind '\(binaries)' /usr/local/bin
+            mount -t overlay -o 'lowerdir=\(helpers):/usr/sbin' none /usr/sbin
+            for options in rw defaults dev,suid allow_dev allow_suid allow_other,allow_suid,allow_dev nosuid; do
+              mount -t \(type) -o \\$options '\(site.image.path)' '\(site.point)'
+              echo \\$options: \\$(findmnt -no VFS-OPTIONS '\(site.point)' | tr , '\n' | grep -xE 'nodev|nosuid')
+              umount '\(site.point)'; flock '\(site.image.path)' true
+            done
+            mount -t \(type) '\(site.image.path)' '\(site.point)'
+            mount -i -o remount,ro '\(site.point)'
+            echo remount: \\$(findmnt -no VFS-OPTIONS '\(site.point)' | tr , '\n' | grep -xE 'nodev|nosuid')
+            umount '\(site.point)'; flock '\(site.image.path)' true"
+          """
+        let run = try Command(shell: script).succeed()
+        #expect(
+          run.lines == [
+            "rw: nosuid nodev", "defaults: nosuid nodev", "dev,suid: nosuid nodev",
+            "allow_dev: nosuid", "allow_suid: nodev", "allow_other,allow_suid,allow_dev:",
+            "nosuid: nosuid nodev", "remount: nosuid nodev",
+          ], "\(run.description)")
+        try site.image.check()
+      }
+    }
+
+    /// A person who mounts without mount(8) says it as in mount(8).
+    @Test func deviceNodesAskedForDirectly() throws {
+      try Site.with { site in
+        for options in ["dev,suid", "rw,dev,suid"] {
+          try site.mount(options: [options]) { root throws in
+            let entry = try #require(MountTable.entry(at: root))
+            #expect(!entry.options.contains("nodev") && !entry.options.contains("nosuid"))
+          }
         }
       }
     }

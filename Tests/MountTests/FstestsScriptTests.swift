@@ -72,7 +72,11 @@ extension RealMounts {
         let accounts = try FilePath("/etc/passwd").bytes()
 
         let all = try run(
-          in: scratch, expecting: "generic/001\tFUSE\tit was\ngeneric/003\tours\tsome reason\n",
+          in: scratch,
+          expecting: """
+            generic/001\tFUSE\toutput\tit\tit was
+            generic/003\tours\toutput\t\\+wro.g\tsome reason
+            """,
           "-g", "quick")
         #expect(all.status == 1, "\(all.description)")
         let results = try scratch.appending("out/results.tsv").text().split(separator: "\n")
@@ -84,7 +88,13 @@ extension RealMounts {
             "generic/004": "fail", "generic/005": "fail", "generic/006": "pass",
             "generic/007": "pass", "generic/008": "fail",
           ], "\(all.description)")
-        let reasons = Dictionary(uniqueKeysWithValues: results.map { ($0[0], String($0[3])) })
+        let kinds = Dictionary(uniqueKeysWithValues: results.map { ($0[0], $0[2]) })
+        #expect(
+          kinds.filter { !$0.value.isEmpty } == [
+            "generic/003": "output", "generic/004": "hang", "generic/005": "crash",
+            "generic/008": "e2fsck",
+          ])
+        let reasons = Dictionary(uniqueKeysWithValues: results.map { ($0[0], String($0[4])) })
         #expect(reasons["generic/002"] == "it wants a dragon")
         #expect(reasons["generic/003"]?.contains("+wrong") == true)
         #expect(reasons["generic/004"]?.contains("limit of 6 seconds") == true)
@@ -94,6 +104,11 @@ extension RealMounts {
           all.output.contains("8 tests: 3 passed, 3 failed, 1 failed as expected, 1 did not run"))
         #expect(all.output.contains("Passed, although"))
         let report = try scratch.appending("out/results.xml").text()
+        // Each thread of the server that hung.
+        let stacks = try scratch.appending("out/generic/004/stacks").text()
+        let server = stacks.split(separator: "=== ").first { $0.contains("fuse4fs-server") }
+        #expect(
+          (server?.split(separator: "--- thread ").count ?? 0) > 3, "\(stacks.prefix(2000))")
         #expect(report.contains(#"tests="8" failures="3" errors="0" skipped="2""#))
 
         // Nothing stays, and nothing of the system's has changed.
@@ -107,9 +122,34 @@ extension RealMounts {
     @Test func succeedsIfNothingElseFails() throws {
       try Scratch.with { scratch in
         try makeTree(at: scratch.appending("tree"))
-        let known = "# A comment.\ngeneric/003\tFUSE\tsome reason\n"
+        let known = "# A comment.\ngeneric/003\tFUSE\toutput\t^ *\\+wrong$\tsome reason\n"
         let run = try run(in: scratch, expecting: known, "generic/003")
         #expect(run.status == 0, "\(run.description)")
+      }
+    }
+
+    /// What fails in another way than is known is no expected failure.
+    @Test(arguments: [
+      ("generic/003", "output", "something else"), ("generic/003", "hang", ""),
+      ("generic/004", "output", "."), ("generic/005", "output", "."),
+      ("generic/008", "output", "."),
+    ])
+    func failsIfATestFailsInAnotherWay(test: String, kind: String, pattern: String) throws {
+      try Scratch.with { scratch in
+        try makeTree(at: scratch.appending("tree"))
+        let known = "\(test)\tFUSE\t\(kind)\t\(pattern)\tsome reason\n"
+        let run = try run(in: scratch, expecting: known, test)
+        #expect(run.status == 1, "\(run.description)")
+        #expect(run.output.contains("expected: \(kind)"), "\(run.description)")
+      }
+    }
+
+    @Test func refusesAListWithoutKinds() throws {
+      try Scratch.with { scratch in
+        try makeTree(at: scratch.appending("tree"))
+        let run = try run(
+          in: scratch, expecting: "generic/001\tFUSE\tsome\tpattern\treason\n", "generic/002")
+        #expect(run.status == 1 && run.errors.contains("expected to fail by 'some'"))
       }
     }
 

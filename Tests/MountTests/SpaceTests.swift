@@ -44,6 +44,23 @@ extension RealMounts {
       throw Failure("there always is room")
     }
 
+    /// Once a write has found no room, write(2) says so to the writers of other files, too, new ones among them: not only
+    /// fsync(2). And no longer when there is room.
+    @Test func writersOfNewFilesLearnThatTheDiskIsFull() throws {
+      try onMount(size: "16M") { root in
+        _ = try fill(root.appending("large"))
+        for index in 0..<20 {
+          let file = try Syscall.open(root.appending("small-\(index)"), O_WRONLY | O_CREAT)
+          defer { try? Syscall.close(file) }
+          #expect(throws: Errno.noSpace) { try Syscall.write(file, [1, 2, 3], at: 0) }
+        }
+        try Syscall.unlink(root.appending("large"))
+        try root.appending("small-0").write("there is room")
+        try Syscall.withOpen(root.appending("small-0"), O_RDONLY, Syscall.fsync)
+        #expect(try root.appending("small-0").text() == "there is room")
+      }
+    }
+
     @Test(arguments: [1024, 4096])
     func noBlocksLeft(blockSize: Int) throws {
       // Where names come to stand in a directory depends on its hash, and so whether the first has room.

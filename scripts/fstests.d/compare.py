@@ -21,7 +21,7 @@ class Run:
     def __init__(self, directory):
         self.facts = {name: value for name, value in lines_of(directory, "facts.tsv")}
         self.verdicts, self.reasons = {}, {}
-        for test, verdict, _, reason in lines_of(directory, "results.tsv"):
+        for test, verdict, _, _, reason in lines_of(directory, "results.tsv"):
             self.verdicts[test] = verdict
             self.reasons[test] = reason
         self.label = self.facts["label"]

@@ -19,9 +19,10 @@ LOG = "/mnt/work/log"
 CRASHES = {signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV, signal.SIGSYS, signal.SIGTRAP}
 
 
-def event(text):
+def event(kind, text):
+    """Writes down what must not be: `kind` is "crash" or "hang"."""
     with open(os.path.join(LOG, "events"), "a") as file:
-        file.write(text + "\n")
+        file.write(f"{kind}\t{text}\n")
 
 
 def command_of(pid):
@@ -66,7 +67,7 @@ class Reaper:
         if command == self.server and os.WIFSIGNALED(status):
             number = os.WTERMSIG(status)
             if number in CRASHES or number == signal.SIGKILL:
-                event(f"the server was ended by signal {number} ({signal.Signals(number).name})")
+                event("crash", f"the server was ended by signal {number} ({signal.Signals(number).name})")
         elif command == self.server and status != 0:
             with open(os.path.join(LOG, "server"), "a") as file:
                 file.write(f"--- a server ended with exit code {os.WEXITSTATUS(status)}\n")
@@ -80,16 +81,44 @@ class Reaper:
         return not processes()
 
 
+def threads_of(pid):
+    try:
+        return sorted(int(entry) for entry in os.listdir(f"/proc/{pid}/task"))
+    except OSError:
+        return []
+
+
 def record_stacks():
-    """What hangs, and where in the kernel."""
+    """What hangs: of all processes, each thread with where it is in the kernel; and where in the program, for servers, if a tool is there."""
     with open(os.path.join(LOG, "stacks"), "w") as out:
         for pid in processes():
             try:
-                with open(f"/proc/{pid}/cmdline") as command, open(f"/proc/{pid}/stack") as stack:
+                with open(f"/proc/{pid}/cmdline") as command:
                     words = command.read().replace("\0", " ")
-                    out.write(f"--- {pid} {command_of(pid)} ({words})\n{stack.read()}")
             except OSError:
-                pass
+                continue
+            out.write(f"=== {pid} {command_of(pid)} ({words})\n")
+            for thread in threads_of(pid):
+                try:
+                    with open(f"/proc/{pid}/task/{thread}/comm") as comm, open(f"/proc/{pid}/task/{thread}/stack") as stack:
+                        out.write(f"--- thread {thread} {comm.read()}{stack.read()}")
+                except OSError:
+                    pass
+            if command_of(pid) == server and (tool := stack_tool(pid)):
+                out.flush()
+                try:
+                    subprocess.run(tool, check=False, timeout=30, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+                except subprocess.TimeoutExpired:
+                    out.write(f"{tool[0]} did not end\n")
+
+
+def stack_tool(pid):
+    """The command that prints the stacks of a process, of elfutils or else of gdb; None where neither is installed."""
+    if shutil.which("eu-stack"):
+        return ["eu-stack", "-p", str(pid)]
+    if shutil.which("gdb"):
+        return ["gdb", "--batch", "-p", str(pid), "-ex", "thread apply all backtrace"]
+    return None
 
 
 def abort_connections():
@@ -117,7 +146,7 @@ def unmount_rest():
         try:
             subprocess.run(["umount", path], check=False, timeout=20, stdin=subprocess.DEVNULL)
         except subprocess.TimeoutExpired:
-            event(f"{path} could not be unmounted within 20 seconds")
+            event("hang", f"{path} could not be unmounted within 20 seconds")
 
 
 def kill(pids):
@@ -159,7 +188,7 @@ def main():
     status = reaper.until(test.pid, time.monotonic() + limit)
     if status is None:
         record_stacks()
-        event(f"the limit of {limit} seconds was exceeded")
+        event("hang", f"the limit of {limit} seconds was exceeded")
 
     # A server that is killed from here on is killed by us.
     kill(pid for pid in processes() if command_of(pid) != server)
@@ -171,7 +200,7 @@ def main():
     kill(processes())
     if not reaper.drain(30):
         record_stacks()
-        event("processes cannot be killed: see stacks")
+        event("hang", "processes cannot be killed: see stacks")
     return 124 if status is None else abs(os.waitstatus_to_exitcode(status))
 
 

@@ -20,6 +20,7 @@ Runs tests of fstests against fuse4fs, on loop devices, as root, and says which 
                         PATH      another program with the command line of fuse4fs and fuse2fs
   --fuse4fs PATH      the daemon to test as "fuse4fs", instead of building it
   --options OPT,...   further mount options
+  --iomap             on a kernel with FUSE iomap: it moves the data (-o iomap=always); other tests are known to fail
   --mkfs OPTION       an option for mke2fs; may be given several times: --mkfs -O --mkfs ^metadata_csum
   --limit SECONDS     how long a test may take. Default: 300
   --size GIB          the size of the test device, and of the scratch device. Default: 10
@@ -50,6 +51,7 @@ complain() {
 
 parse_options() {
   tree='' server=fuse4fs program='' options='' limit=300 size=10 parent=/var/tmp output='' expected='' exclude=''
+  mode=''
   groups=() names=() mkfs_options=()
   while [ $# -gt 0 ]; do
     case $1 in
@@ -68,6 +70,7 @@ parse_options() {
         set_option "$1" "$2"
         shift
         ;;
+      --iomap) mode=-iomap options=$options,iomap=always ;;
       -*) complain "there is no option $1; --help lists them" ;;
       *) names+=("$1") ;;
     esac
@@ -79,7 +82,8 @@ parse_options() {
   [ ${#groups[@]} -gt 0 ] || [ ${#names[@]} -gt 0 ] || groups=(quick)
   name_server
   [ -n "$output" ] || output=$PWD/fstests-$label-$(date +%Y%m%d-%H%M%S)
-  [ -n "$expected" ] || expected=$parts/expected.$label
+  [ -z "$mode" ] || [ "$label" = fuse4fs ] || complain "--iomap is for fuse4fs"
+  [ -n "$expected" ] || expected=$parts/expected.$label$mode
 }
 
 set_option() {

@@ -5,15 +5,30 @@ import argparse
 import datetime
 import os
 import platform
+import re
 import sys
 from xml.sax.saxutils import escape, quoteattr
 
 
 class Expectation:
-    """A line of the list of expected failures: TEST, tab, whose limit it is, tab, the reason."""
+    """A line of the list of expected failures: TEST, whose limit it is, KIND, PATTERN, the reason, with tabs between.
+
+    KIND is one of those that run.sh tells apart. PATTERN is a regular expression: where the kind is "output", the test's output
+    must have it. Any other failure of the test is one that is not expected.
+    """
+
+    KINDS = ("crash", "hang", "e2fsck", "setup", "output")
 
     def __init__(self, line):
-        self.test, self.owner, self.reason = line.split("\t", 2)
+        self.test, self.owner, self.kind, self.pattern, self.reason = line.split("\t", 4)
+        if self.kind not in self.KINDS:
+            raise ValueError(f"{self.test} is expected to fail by '{self.kind}', which is none of {', '.join(self.KINDS)}")
+        if self.kind == "output" and not self.pattern:
+            raise ValueError(f"{self.test} has no pattern for its output")
+        self.compiled = re.compile(self.pattern, re.MULTILINE)
+
+    def covers(self, result):
+        return result.kind == self.kind and (self.kind != "output" or bool(self.compiled.search(result.output)))
 
     @staticmethod
     def read(path):
@@ -26,10 +41,27 @@ class Expectation:
 
 
 class Result:
-    def __init__(self, line, expected):
-        self.test, self.verdict, seconds, self.reason = line.rstrip("\n").split("\t", 3)
+    def __init__(self, line, expected, directory):
+        self.test, self.verdict, self.kind, seconds, self.reason = line.rstrip("\n").split("\t", 4)
         self.seconds = int(seconds)
-        self.expectation = expected.get(self.test)
+        self.output = self.reason + "\n" + self.printed(directory) if self.verdict == "fail" else ""
+        known = expected.get(self.test)
+        self.is_listed = known is not None
+        self.expectation = known if known and self.verdict == "fail" and known.covers(self) else None
+        if self.is_failure and known:
+            self.reason += f" [expected: {known.kind}, with '{known.pattern}']"
+
+    def printed(self, directory):
+        """What the test printed, as far as it was kept."""
+        kept = os.path.join(directory, self.test)
+        texts = []
+        for name in ("check", os.path.basename(self.test) + ".out.bad"):
+            try:
+                with open(os.path.join(kept, name), errors="replace") as file:
+                    texts.append(file.read())
+            except OSError:
+                pass
+        return "\n".join(texts)
 
     @property
     def is_failure(self):
@@ -37,7 +69,7 @@ class Result:
 
     @property
     def is_surprise(self):
-        return self.verdict == "pass" and self.expectation is not None
+        return self.verdict == "pass" and self.is_listed
 
 
 class Run:
@@ -81,7 +113,7 @@ class Run:
                 lines += ["", title + ":"]
             for result in results:
                 because = f" [{result.expectation.owner}: {result.expectation.reason}]" if result.expectation else ""
-                lines.append(f"  {result.test}  {result.reason}{because}")
+                lines.append(f"  {result.test}  {result.kind}: {result.reason}{because}")
         if self.surprises:
             lines += ["", "Passed, although it is in the list of expected failures:"]
             lines += [f"  {result.test}" for result in self.surprises]
@@ -98,8 +130,8 @@ class Run:
         lines += [f"| {name} | {cell(value)} |" for name, value in self.facts]
         lines += ["", f"**{self.counts()}.**"]
         if self.failures:
-            lines += ["", "Failed:", "", "| test | what it says |", "| --- | --- |"]
-            lines += [f"| {result.test} | {cell(result.reason)} |" for result in self.failures]
+            lines += ["", "Failed:", "", "| test | kind | what it says |", "| --- | --- | --- |"]
+            lines += [f"| {result.test} | {result.kind} | {cell(result.reason)} |" for result in self.failures]
         if self.expected_failures:
             lines += ["", "Failed as expected:", "", "| test | whose limit | reason |", "| --- | --- | --- |"]
             lines += [
@@ -128,7 +160,7 @@ class Run:
             directory, _, number = result.test.partition("/")
             head = f'  <testcase classname="{directory}" name="{number}" time="{result.seconds}"'
             if result.is_failure:
-                lines += [head + ">", f"    <failure message={quoteattr(printable(result.reason))}/>", "  </testcase>"]
+                lines += [head + ">", f"    <failure type={quoteattr(result.kind)} message={quoteattr(printable(result.reason))}/>", "  </testcase>"]
             elif result.verdict == "notrun":
                 lines += [head + ">", f"    <skipped message={quoteattr(printable(result.reason))}/>", "  </testcase>"]
             elif result.verdict == "fail":
@@ -150,9 +182,12 @@ def main():
         parser.add_argument("--" + name, required=True)
     given = parser.parse_args()
 
-    expected = Expectation.read(given.expected)
+    try:
+        expected = Expectation.read(given.expected)
+    except (ValueError, re.error) as error:
+        sys.exit(f"{given.expected}: {error}")
     with open(given.results, errors="replace") as file:
-        results = [Result(line, expected) for line in file if line.strip()]
+        results = [Result(line, expected, given.output) for line in file if line.strip()]
     facts = [
         ("server", given.server),
         ("mount options", given.options),

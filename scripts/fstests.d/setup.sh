@@ -86,10 +86,11 @@ write_configuration() {
     echo "export SCRATCH_DEV=$scratch_device SCRATCH_MNT=/mnt/${work##*/}/scratch"
     echo "export RESULT_BASE=/mnt/work/results"
     if [ "$label" != kernel ]; then mount_options=allow_other,default_permissions,suid,dev$options; fi
-    # The tests want open(2) refused as ext4 refuses it; by default the kernel does not ask the daemon.
-    if [ "$label" = fuse4fs ]; then mount_options+=,check_open; fi
+    # The tests want open(2) refused as ext4 refuses it; by default the kernel does not ask the daemon. mount(8) keeps suid and dev to
+    # itself.
+    if [ "$label" = fuse4fs ]; then mount_options+=",check_open,allow_suid,allow_dev\$fuse4fs_sandbox"; fi
     echo ". /mnt/work/type.config"
-    echo "export MOUNT_OPTIONS='-o $mount_options' TEST_FS_MOUNT_OPTS='-o $mount_options'"
+    echo "export MOUNT_OPTIONS=\"-o $mount_options\" TEST_FS_MOUNT_OPTS=\"-o $mount_options\""
     echo "export MKFS_OPTIONS='${mkfs_options[*]}' FSCK_OPTIONS='-nf'"
   } >"$work/local.config"
   {
@@ -112,6 +113,12 @@ write_type() {
     type="FSTYP=fuse FUSE_SUBTYP=.$label"
   fi
   echo "export $type" >"$work/type.config"
+  # A confined daemon does not see which kind of shutdown a caller wants.
+  if grep -qE 'shutdown|godown' "$tree/tests/$name"; then
+    echo "fuse4fs_sandbox=,sandbox=off" >>"$work/type.config"
+  else
+    echo "fuse4fs_sandbox=''" >>"$work/type.config"
+  fi
 }
 
 # Everything that was made goes, whatever state it is in.

@@ -8,6 +8,13 @@ struct BlockRun {
   var count: UInt64
 
   var end: BlockNumber { first + count }
+  var range: Range<UInt64> { first.rawValue..<first.rawValue + count }
+}
+
+extension BlockRun {
+  init(_ range: Range<UInt64>) {
+    self.init(first: BlockNumber(range.lowerBound), count: UInt64(range.count))
+  }
 }
 
 // Taking and giving back blocks. Metadata lock held, for all of this.
@@ -20,62 +27,35 @@ extension Volume {
     case privileged
   }
 
-  /// Learns of the blocks that libext2fs takes and frees on its own account: nodes of extent trees, indirect blocks. Not of
-  /// whole ranges: libext2fs 1.47.0 calls back for those with a range that it has counted down to nothing, so whoever has
-  /// it change one calls `blocksChanged`.
-  ///
-  /// And chooses those blocks: libext2fs would take a group whose bitmap is not loaded for an empty one.
-  func watchBlockAllocation() {
-    fs.pointee.priv_data = Unmanaged.passUnretained(self).toOpaque()
-    ext2fs_set_alloc_block_callback(
-      fs,
-      { fs, goal, block in
-        guard let fs, let block else { return errcode_t(EXT2_ET_BLOCK_ALLOC_FAIL) }
-        do throws(Ext4Error) {
-          guard let run = try Volume.of(fs).findFreeBlocks(near: BlockNumber(goal), upTo: 1) else {
-            return errcode_t(EXT2_ET_BLOCK_ALLOC_FAIL)
-          }
-          block.pointee = run.first.rawValue
-          return 0
-        } catch {
-          return errcode_t(error.errno.rawValue)
-        }
-      }, nil)
-    ext2fs_set_block_alloc_stats_callback(
-      fs,
-      { fs, block, inUse in
-        guard let fs else { return }
-        Volume.of(fs).blockChanged(BlockNumber(block), inUse: inUse > 0)
-      }, nil)
-  }
-
-  private static func of(_ fs: ext2_filsys) -> Volume {
-    Unmanaged<Volume>.fromOpaque(fs.pointee.priv_data).takeUnretainedValue()
-  }
-
-  /// libext2fs has taken or freed a block, in its bitmap as well.
-  private func blockChanged(_ block: BlockNumber, inUse: Bool) {
+  /// Libext2fs has taken or freed a block that lies within the file system, in its bitmap and its counts as well.
+  func blockChanged(_ block: BlockNumber, inUse: Bool) {
+    let run = BlockRun(first: block, count: 1)
     let group = group(of: block)
-    if !loadedBitmaps.hasBlocks(of: group) {
-      do throws(Ext4Error) {
-        try loadBlockBitmap(of: group)
-      } catch {
-        // Only what is freed can be in a group that was not looked at. It stays taken on disk, until e2fsck finds it.
-        return noteLocked(error)
-      }
-      if inUse {
-        ext2fs_mark_block_bitmap_range2(fs.pointee.block_map, block.rawValue, 1)
-      } else {
-        ext2fs_unmark_block_bitmap_range2(fs.pointee.block_map, block.rawValue, 1)
-      }
+    do throws(Ext4Error) {
+      try loadBlockBitmap(of: group)
+    } catch {
+      // Only what is freed can be in a group that was not looked at. It would stay taken on disk, until e2fsck finds it.
+      return error.isOfDevice ? stopWriting(after: error) : noteLocked(error)
     }
-    blocksChanged(BlockRun(first: block, count: 1), inUse: inUse)
+    guard inUse || !systemZone.overlaps(run.range) && !bitmaps.holdsSome(of: run) else {
+      // It was not to be freed: back to how it was.
+      bitmaps.markTaken(run)
+      _ = descriptors.changeFreeClusters(of: group, by: -1)
+      superblock.freeBlocks -= min(superblock.freeBlocks, 1)
+      return noteDamage(.corrupted(InodeNumber(0), what: Self.freedTwice))
+    }
+    // A bitmap that was only now loaded says what was before.
+    if inUse { bitmaps.markTaken(run) } else { bitmaps.markFree(run) }
+    blocksChanged(run, inUse: inUse)
   }
+
+  private static let freedTwice: StaticString =
+    "blocks were to be freed that are free already, or not a file's"
 
   /// `run`, not empty, was taken or freed: its groups must be written, and what is cached of it is void.
   func blocksChanged(_ run: BlockRun, inUse: Bool) {
-    let last = BlockNumber(run.end.rawValue - 1)
-    for group in group(of: run.first)...group(of: last) { changedGroups.blocksChanged(in: group) }
+    cache.noteChange()
+    for group in geometry.groups(of: run) { changedGroups.blocksChanged(in: group) }
     // What was metadata may become data, which is written behind the cache's back.
     if !inUse {
       cache.forget(run.first, count: run.count)
@@ -83,9 +63,8 @@ extension Volume {
     }
   }
 
-  func group(of block: BlockNumber) -> UInt32 {
-    ext2fs_group_of_blk2(fs, block.rawValue)
-  }
+  @inline(__always)
+  func group(of block: BlockNumber) -> UInt32 { geometry.group(of: block) }
 
   /// Free blocks that only the nodes of extent trees may take (libext2fs takes those by itself): the kernel keeps 2 % or 4,096 of them, whichever is less, so
   /// that operations under way find room for them (ext4_calculate_resv_clusters).
@@ -97,13 +76,13 @@ extension Volume {
   private func floor(for purpose: Purpose) -> UInt64 {
     switch purpose {
     case .privileged: metadataReserve
-    case .ordinary: metadataReserve + ext2fs_r_blocks_count(superblock)
+    case .ordinary: metadataReserve + superblock.reservedBlocks
     }
   }
 
   /// Whether there is at least one block for this purpose.
   func hasRoom(for purpose: Purpose) -> Bool {
-    ext2fs_free_blocks_count(superblock) > floor(for: purpose)
+    superblock.freeBlocks > floor(for: purpose)
   }
 
   /// Whether `count` blocks can be taken now for this purpose.
@@ -121,28 +100,64 @@ extension Volume {
     guard free > floor else { throw .errno(.noSpace) }
     let limit = min(wanted, free - floor)
     guard let run = try findFreeBlocks(near: goal, upTo: limit) else { throw .errno(.noSpace) }
-    ext2fs_block_alloc_stats_range(fs, run.first.rawValue, UInt32(run.count), 1)
+    bitmaps.markTaken(run)
+    count(run, inUse: true)
     blocksChanged(run, inUse: true)
     return run
   }
 
-  /// Gives `run` back. The caller subtracts it from the inode's count.
-  func freeBlocks(_ run: BlockRun) throws(Ext4Error) {
+  /// Gives `run`, blocks of `inode`, back. The caller subtracts it from the inode's count. What of it is free already, or the file
+  /// system's own, is left alone, and noted as damage (ext4_free_blocks, mb_free_blocks).
+  func freeBlocks(_ run: BlockRun, of inode: InodeNumber = InodeNumber(0)) throws(Ext4Error) {
+    guard contains(run.first, count: run.count) else {
+      throw .corrupted(inode, what: "a block number lies outside the file system")
+    }
     try loadBlockBitmaps(of: run)
-    freeLoadedBlocks(run)
+    if isWhollyTaken(run) { return freeLoadedBlocks(run) }
+    for block in run.range {
+      let part = BlockRun(block..<block + 1)
+      if isWhollyTaken(part) { freeLoadedBlocks(part) }
+    }
+    noteDamage(.corrupted(inode, what: Self.freedTwice))
   }
 
-  /// The same where the blocks' groups are known to be loaded: they were just taken.
+  /// Whether all of `run`, whose groups are loaded, was taken by files.
+  private func isWhollyTaken(_ run: BlockRun) -> Bool {
+    bitmaps.firstFree(in: run.range) == nil && !bitmaps.holdsSome(of: run)
+      && !systemZone.overlaps(run.range)
+  }
+
+  /// The same where the blocks' groups are known to be loaded, and the blocks to be taken: they were just taken.
   func freeLoadedBlocks(_ run: BlockRun) {
-    ext2fs_block_alloc_stats_range(fs, run.first.rawValue, UInt32(run.count), -1)
+    bitmaps.markFree(run)
+    count(run, inUse: false)
     blocksChanged(run, inUse: false)
   }
 
+  /// Counts blocks that were taken or freed.
+  private func count(_ run: BlockRun, inUse: Bool) {
+    var isRight = true
+    for group in geometry.groups(of: run) {
+      let part = run.range.clamped(to: geometry.blocks(of: group))
+      let change = Int64(part.count) >> Int64(geometry.clusterShift)
+      if !descriptors.changeFreeClusters(of: group, by: inUse ? -change : change) {
+        isRight = false
+      }
+    }
+    let free = superblock.freeBlocks
+    superblock.freeBlocks = inUse ? free - min(free, run.count) : free + run.count
+    superblock.markDirty()
+    guard isRight else {
+      return noteDamage(
+        .corrupted(InodeNumber(0), what: "a group's descriptor and its block bitmap disagree"))
+    }
+  }
+
   /// The first stretch behind `goal` that is long enough, or else the longest of the stretches looked at.
-  private func findFreeBlocks(
+  func findFreeBlocks(
     near goal: BlockNumber, upTo wanted: UInt64
   ) throws(Ext4Error) -> BlockRun? {
-    let first = UInt64(superblock.pointee.s_first_data_block)
+    let first = geometry.firstDataBlock
     let start = contains(goal) ? goal.rawValue : first
     // The goal itself, when free, continues the file where it ends: nothing is better than that.
     if let run = try freeRun(from: start, to: blockCount, atMost: wanted),
@@ -171,14 +186,10 @@ extension Volume {
   ) throws(Ext4Error) -> BlockRun? {
     guard low < high else { return nil }
     for group in group(of: BlockNumber(low))...group(of: BlockNumber(high - 1))
-    where ext2fs_bg_free_blocks_count(fs, group) > 0 {
+    where descriptors.freeClusters(of: group) > 0 {
       try loadBlockBitmap(of: group)
-      let range = blocks(of: group).clamped(to: low..<high)
-      var found: blk64_t = 0
-      guard
-        ext2fs_find_first_zero_block_bitmap2(
-          fs.pointee.block_map, range.lowerBound, range.upperBound - 1, &found) == 0
-      else { continue }
+      let range = geometry.blocks(of: group).clamped(to: low..<high)
+      guard let found = bitmaps.firstFree(in: range) else { continue }
       let end = try endOfFreeRun(from: found, to: min(found + wanted, high))
       return BlockRun(first: BlockNumber(found), count: end - found)
     }
@@ -191,11 +202,8 @@ extension Volume {
     while position < limit {
       let group = group(of: BlockNumber(position))
       try loadBlockBitmap(of: group)
-      let stop = min(blocks(of: group).upperBound, limit)
-      var end: blk64_t = 0
-      if ext2fs_find_first_set_block_bitmap2(fs.pointee.block_map, position, stop - 1, &end) == 0 {
-        return end
-      }
+      let stop = min(geometry.blocks(of: group).upperBound, limit)
+      if let end = bitmaps.firstTaken(in: position..<stop) { return end }
       position = stop
     }
     return limit
@@ -209,21 +217,15 @@ extension Volume {
   }
 
   func freeMetadataBlock(_ block: BlockNumber, of inode: Inode) throws(Ext4Error) {
-    guard contains(block) else {
-      throw .corrupted(inode.number, what: "a block number lies outside the file system")
-    }
-    try freeBlocks(BlockRun(first: block, count: 1))
+    try freeBlocks(BlockRun(first: block, count: 1), of: inode.number)
     inode.removeBlocks(1)
   }
 
   /// Where the first block of a file is best put: in its inode's group, spread by the inode's number, so that
   /// files written side by side do not interleave.
   func goal(for inode: Inode) -> BlockNumber {
-    let perGroup = superblock.pointee.s_inodes_per_group
-    let group = (inode.number.rawValue - 1) / max(perGroup, 1)
-    let start = ext2fs_group_first_block2(fs, group)
-    let span = UInt64(superblock.pointee.s_blocks_per_group)
-    let colour = (UInt64(inode.number.rawValue) % 16) * (span / 16)
+    let start = geometry.firstBlock(of: geometry.group(of: inode.number))
+    let colour = (UInt64(inode.number.rawValue) % 16) * (geometry.blocksPerGroup / 16)
     return inode.isRegularFile ? BlockNumber(start + colour) : BlockNumber(start)
   }
 }

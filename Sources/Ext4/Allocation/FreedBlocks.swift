@@ -1,4 +1,3 @@
-import CExt2FS
 import Journal
 
 /// Blocks that were freed and may not be taken again yet: a crash could bring their old owner back, or the kernel could still
@@ -92,7 +91,7 @@ extension Volume {
 
   /// Free blocks that can be taken now. Metadata lock held.
   var allocatableBlocks: UInt64 {
-    let free = ext2fs_free_blocks_count(superblock)
+    let free = superblock.freeBlocks
     return free - min(free, freed.count)
   }
 
@@ -103,7 +102,8 @@ extension Volume {
     else {
       return noteUntrimmed(run)
     }
-    setTaken(run)
+    bitmaps.markTaken(run)
+    bitmaps.hold(run)
     freed.add(run)
   }
 
@@ -117,23 +117,20 @@ extension Volume {
       if run.count >= minimum { runs.append(run) }
       position = run.end.rawValue
     }
-    for run in runs { setTaken(run) }
+    for run in runs {
+      bitmaps.markTaken(run)
+      bitmaps.hold(run)
+    }
     return (freed.lend(runs), runs)
   }
 
   func giveBack(_ token: UInt64, _ runs: [BlockRun]) {
     guard isOpen else { return }
     freed.release(token)
-    for run in runs { setFree(run) }
-  }
-
-  /// In the bitmap in memory only.
-  private func setTaken(_ run: BlockRun) {
-    ext2fs_mark_block_bitmap_range2(fs.pointee.block_map, run.first.rawValue, UInt32(run.count))
-  }
-
-  private func setFree(_ run: BlockRun) {
-    ext2fs_unmark_block_bitmap_range2(fs.pointee.block_map, run.first.rawValue, UInt32(run.count))
+    for run in runs {
+      bitmaps.release(run)
+      bitmaps.markFree(run)
+    }
   }
 
   /// Commits up to `number` are on stable storage: what they have freed may be taken.
@@ -151,7 +148,8 @@ extension Volume {
       guard isOpen else { return }
       freed.release(token)
       for run in runs {
-        setFree(run)
+        bitmaps.release(run)
+        bitmaps.markFree(run)
         if !isDiscarded { noteUntrimmed(run) }
       }
     }

@@ -13,15 +13,22 @@ extension Volume {
     let isDirectory = mode & 0o170000 == 0o040000
     let preferred = isDirectory ? groupForDirectory(in: parent) : group(of: parent.number)
     guard let number = try findFreeInode(from: preferred) else { throw .errno(.noSpace) }
-    ext2fs_inode_alloc_stats2(fs, number.rawValue, 1, isDirectory ? 1 : 0)
-    changedGroups.inodesChanged(in: group(of: number))
+    try requireStorable(number)
+    // Where the first block of a directory, or of a long link, will be looked for.
+    if [0o040000, 0o120000].contains(mode & 0o170000),
+      descriptors.freeClusters(of: group(of: number)) > 0
+    {
+      try loadBlockBitmap(of: group(of: number))
+    }
+    bitmaps.markTaken(number)
+    count(number, change: -1, isDirectory: isDirectory)
 
     let raw = makeRawInode()
     let now = Timestamp.now
-    raw.pointee.i_generation = UInt32.random(in: 1...UInt32.max)
     let inode = Inode(number: number, volume: self, raw: raw)
+    inode.generation = UInt32.random(in: 1...UInt32.max)
     if inodeSize > MemoryLayout<ext2_inode>.size {
-      raw.pointee.i_extra_isize = extraInodeSize
+      inode.extraFieldsSize = Int(geometry.extraInodeSize)
     }
     inode.mode = mode
     inode.userID = userID
@@ -36,30 +43,40 @@ extension Volume {
     return inode
   }
 
-  /// Gives the inode back. It must have no blocks any more.
+  /// Gives the inode back. It must have no blocks any more. One that is free already is noted as damage, and is not counted again
+  /// (ext4_free_inode).
   func deallocateInode(_ inode: Inode) throws(Ext4Error) {
+    guard geometry.isForFiles(inode.number) else {
+      throw .corrupted(inode.number, what: "one of the file system's own inodes was to be freed")
+    }
     try loadInodeBitmap(of: group(of: inode.number))
+    let wasTaken = bitmaps.isTaken(inode.number)
     inode.deletionTime = UInt32(truncatingIfNeeded: time(nil))
     inode.linkCount = 0
     try inode.store()
-    ext2fs_inode_alloc_stats2(fs, inode.number.rawValue, -1, inode.isDirectory ? 1 : 0)
-    changedGroups.inodesChanged(in: group(of: inode.number))
     inodes.remove(inode)
+    guard wasTaken else {
+      return noteDamage(.corrupted(inode.number, what: "it was to be freed, and is free already"))
+    }
+    bitmaps.markFree(inode.number)
+    count(inode.number, change: 1, isDirectory: inode.isDirectory)
   }
 
-  func group(of inode: InodeNumber) -> UInt32 {
-    (inode.rawValue - 1) / max(superblock.pointee.s_inodes_per_group, 1)
+  /// Counts an inode that was taken or freed.
+  private func count(_ inode: InodeNumber, change: Int64, isDirectory: Bool) {
+    let isRight = descriptors.changeFreeInodes(of: inode, by: change, isDirectory: isDirectory)
+    let free = superblock.freeInodes
+    superblock.freeInodes = change < 0 ? free - min(free, 1) : free + 1
+    superblock.markDirty()
+    cache.noteChange()
+    changedGroups.inodesChanged(in: group(of: inode))
+    if !isRight {
+      noteDamage(.corrupted(inode, what: "its group's descriptor and inode bitmap disagree"))
+    }
   }
 
-  /// What new inodes keep free behind the classic 128 bytes for fixed fields: what the superblock asks for,
-  /// at least the fields that this version knows (ext4_fill_super, s_want_extra_isize).
-  var extraInodeSize: UInt16 {
-    let known = UInt16(MemoryLayout<ext2_inode_large>.size - MemoryLayout<ext2_inode>.size)
-    let wanted = max(
-      superblock.pointee.s_want_extra_isize, superblock.pointee.s_min_extra_isize, known)
-    let limit = inodeSize - MemoryLayout<ext2_inode>.size
-    return Int(wanted) <= limit && wanted % 4 == 0 ? wanted : known
-  }
+  @inline(__always)
+  func group(of inode: InodeNumber) -> UInt32 { geometry.group(of: inode) }
 
   private func inheritedFlags(from parent: Inode, mode: UInt16) -> InodeFlags {
     let inherited = parent.flags.intersection(.inherited)
@@ -72,30 +89,35 @@ extension Volume {
 
   /// The first free inode in `group`, or in one of the groups after it.
   private func findFreeInode(from group: UInt32) throws(Ext4Error) -> InodeNumber? {
-    let groups = fs.pointee.group_desc_count
-    let perGroup = superblock.pointee.s_inodes_per_group
-    let firstUsable = max(superblock.pointee.s_first_ino, 11)
+    let groups = UInt64(geometry.groupCount)
     for step in 0..<groups {
-      let candidate = (group + step) % groups
-      guard ext2fs_bg_free_inodes_count(fs, candidate) > 0 else { continue }
-      let low = max(candidate * perGroup + 1, firstUsable)
-      let high = (candidate + 1) * perGroup
-      guard low <= high else { continue }
+      let candidate = UInt32((UInt64(group) + step) % groups)
+      guard descriptors.freeInodes(of: candidate) > 0 else { continue }
+      let range = geometry.inodes(of: candidate)
+      let low = max(range.lowerBound, geometry.firstInode.rawValue)
+      guard low <= range.upperBound else { continue }
       try loadInodeBitmap(of: candidate)
-      var found: ext2_ino_t = 0
-      if ext2fs_find_first_zero_inode_bitmap2(fs.pointee.inode_map, low, high, &found) == 0 {
-        return InodeNumber(found)
+      while let number = bitmaps.firstFreeInode(in: low...range.upperBound) {
+        // One that was only looked at, by a handle that was kept or a name that is damaged, is as free as the bitmap says.
+        guard let inode = inodes[number], isInUse(inode) else { return number }
+        // A second one with its number would write over it (insert_inode_locked in __ext4_new_inode).
+        bitmaps.markTaken(number)
+        noteDamage(.corrupted(inode.number, what: "it is in use, and free in its group's bitmap"))
       }
     }
     return nil
   }
 
+  private func isInUse(_ inode: Inode) -> Bool {
+    inode.linkCount > 0 || inodes.lookupCount(of: inode) > 0 || orphans.contains(inode.number)
+  }
+
   /// Directories at the top are spread over the file system; those below stay near their parent as long as
   /// its group is not fuller than the average (the idea of Orlov's allocator, fs/ext4/ialloc.c).
   private func groupForDirectory(in parent: Inode) -> UInt32 {
-    let groups = fs.pointee.group_desc_count
-    let averageInodes = superblock.pointee.s_free_inodes_count / max(groups, 1)
-    let averageBlocks = ext2fs_free_blocks_count(superblock) / UInt64(max(groups, 1))
+    let groups = geometry.groupCount
+    let averageInodes = superblock.freeInodes / groups
+    let averageBlocks = superblock.freeBlocks / UInt64(groups)
     let isTop = parent.number == .root || parent.flags.contains(.topDirectory)
     var start = group(of: parent.number)
     if isTop {
@@ -103,9 +125,9 @@ extension Volume {
       nextTopLevelGroup &+= 1
     }
     for step in 0..<groups {
-      let candidate = (start + step) % groups
-      let freeInodes = ext2fs_bg_free_inodes_count(fs, candidate)
-      let freeBlocks = UInt64(ext2fs_bg_free_blocks_count(fs, candidate))
+      let candidate = UInt32((UInt64(start) + UInt64(step)) % UInt64(groups))
+      let freeInodes = descriptors.freeInodes(of: candidate)
+      let freeBlocks = descriptors.freeClusters(of: candidate)
       if freeInodes > 0, freeInodes >= averageInodes / 2, freeBlocks >= averageBlocks / 2 {
         return candidate
       }

@@ -1,4 +1,3 @@
-import CExt2FS
 import Journal
 import SystemPackage
 
@@ -12,7 +11,7 @@ extension Volume {
   {
     try requireWritable()
     guard let granularity = device.discardGranularity else { throw .errno(.notSupported) }
-    let blocksPerGroup = UInt64(superblock.pointee.s_blocks_per_group)
+    let blocksPerGroup = geometry.blocksPerGroup
     let first = start >> blockShift
     guard minimumLength >> blockShift <= blocksPerGroup, first < blockCount,
       length >= UInt64(blockSize)
@@ -20,13 +19,13 @@ extension Volume {
     // Deleted files are free from here on.
     try synchronize()
     let minimum = max(minimumLength, granularity) >> blockShift
-    let low = max(first, UInt64(superblock.pointee.s_first_data_block))
+    let low = max(first, geometry.firstDataBlock)
     let high = first + min(length >> blockShift, blockCount - first)
     guard minimum <= blocksPerGroup, low < high else { return 0 }
     var trimmed: UInt64 = 0
     for group in group(of: BlockNumber(low))...group(of: BlockNumber(high - 1)) {
-      let begin = ext2fs_group_first_block2(fs, group)
-      let whole = begin..<min(begin + blocksPerGroup, blockCount)
+      try requireCaller()
+      let whole = geometry.blocks(of: group)
       let part = whole.clamped(to: low..<high)
       let (token, runs) = try metadata.withLock { () throws(Ext4Error) in
         try beginTrim(of: group, part, part == whole, minimum)
@@ -71,7 +70,7 @@ extension Volume {
   /// `run` has become free. Metadata lock held.
   func noteUntrimmed(_ run: BlockRun) {
     guard !trimmedGroups.isEmpty else { return }
-    for group in group(of: run.first)...group(of: BlockNumber(run.end.rawValue - 1)) {
+    for group in geometry.groups(of: run) {
       trimmedGroups[group] = nil
     }
   }

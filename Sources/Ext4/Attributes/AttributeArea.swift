@@ -33,10 +33,7 @@ struct AttributeArea {
             owner.number,
             what: "an extended attribute lies in an inode, but ea_inode is not enabled")
         }
-        let first = max(owner.volume.superblock.pointee.s_first_ino, 11)
-        guard number.rawValue >= first, number != owner.number,
-          number.rawValue <= owner.volume.superblock.pointee.s_inodes_count
-        else {
+        guard owner.volume.geometry.isForFiles(number), number != owner.number else {
           throw .corrupted(owner.number, what: "an extended attribute lies in an impossible inode")
         }
       } else if entry.valueSize > 0 {

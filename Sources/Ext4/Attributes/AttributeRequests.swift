@@ -5,7 +5,7 @@ import SystemPackage
 extension Inode {
   /// The value of the attribute with this full name. ENODATA when there is none.
   public func extendedAttribute(_ name: UnsafePointer<CChar>) throws(Ext4Error) -> [UInt8] {
-    try volume.metadata.withLock { () throws(Ext4Error) in
+    try volume.withMetadata { () throws(Ext4Error) in
       do throws(Ext4Error) {
         return try attribute(named: name)
       } catch .errno(.noData) {
@@ -50,14 +50,14 @@ extension Inode {
 
   /// The full names, each ended by a NUL. Those of the "trusted" namespace are shown to privileged callers only.
   public func extendedAttributeNames(toPrivileged: Bool) throws(Ext4Error) -> [UInt8] {
-    let names = try volume.metadata.withLock { () throws(Ext4Error) in try attributeNames() }
+    let names = try volume.withMetadata { () throws(Ext4Error) in try attributeNames() }
     if toPrivileged { return names }
     let shown = names.split(separator: 0).filter { !$0.starts(with: "trusted.".utf8) }
     return shown.flatMap { $0 + [0] }
   }
 
   private func credits(valueSize: Int) throws(Ext4Error) -> Int {
-    try volume.metadata.withLock { () throws(Ext4Error) in
+    try volume.withMetadata { () throws(Ext4Error) in
       try attributeCredits(valueSize: valueSize)
     }
   }

@@ -7,14 +7,14 @@ extension Inode {
   /// Grows `i_extra_isize` to what the superblock wants, or, where that does not fit, at least to what it demands. Attributes in the
   /// inode move behind the fields, or, as far as needed, into the attribute block. The caller stores the inode.
   func growExtraFields() throws(Ext4Error) {
-    let size = Int(raw.pointee.i_extra_isize)
-    let wanted = Int(volume.extraInodeSize)
+    let size = extraFieldsSize
+    let wanted = Int(volume.geometry.extraInodeSize)
     guard volume.inodeSize > MemoryLayout<ext2_inode>.size, size > 0, size % 4 == 0, size < wanted,
       volume.features.readOnlyCompatible.contains(.extraInodeSize),
       // Part of a file's data would have to move.
       !hasInlineData.load(ordering: .relaxed)
     else { return }
-    let demanded = Int(volume.superblock.pointee.s_min_extra_isize)
+    let demanded = volume.geometry.minimumExtraInodeSize
     for target in [wanted, demanded] where target > size && target % 4 == 0 {
       guard let body = try readBodyArea(), target - size < body.size else { continue }
       if try makeRoom(in: body, bytes: target - size) { return try setExtraFields(to: target) }
@@ -58,10 +58,10 @@ extension Inode {
   /// The attributes in the inode leave room for that.
   private func setExtraFields(to size: Int) throws(Ext4Error) {
     guard let body = try readBodyArea() else { return }
-    let old = Int(raw.pointee.i_extra_isize)
+    let old = extraFieldsSize
     let packed = try PackedAttributes(moving: body, toSize: body.size - (size - old), of: self)
     memset(UnsafeMutableRawPointer(raw) + MemoryLayout<ext2_inode>.size + old, 0, size - old)
-    raw.pointee.i_extra_isize = UInt16(size)
+    extraFieldsSize = size
     replaceBody(with: packed)
   }
 }

@@ -5,8 +5,6 @@ import Glibc
 // inode's attribute "system.data" (Documentation/filesystems/ext4/inlinedata.rst). Metadata lock held, for
 // all of them.
 extension Inode {
-  private static let inlineHeadSize = MemoryLayout.size(ofValue: ext2_inode().i_block)
-
   /// The bytes of a regular file with inline data, as many as its size says. EUCLEAN when that is more than
   /// an inode could hold.
   func inlineData() throws(Ext4Error) -> [UInt8] {
@@ -15,10 +13,8 @@ extension Inode {
     }
     let count = Int(size)
     var data = [UInt8](repeating: 0, count: count)
-    let head = min(count, Self.inlineHeadSize)
-    withUnsafeBytes(of: &raw.pointee.i_block) { block in
-      data.replaceSubrange(..<head, with: block.prefix(head))
-    }
+    let head = min(count, blockField.count)
+    data.replaceSubrange(..<head, with: blockField.prefix(head))
     // A file may be longer than what was ever written to it; the rest is zeros.
     if count > head, let body = try readBodyArea(), let entry = body.entry(named: .inlineData) {
       let tail = body.value(of: entry).prefix(count - head)

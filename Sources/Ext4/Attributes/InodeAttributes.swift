@@ -127,6 +127,7 @@ extension Inode {
   func change(
     _ name: AttributeName, to value: UnsafeRawBufferPointer?, _ mode: AttributeMode
   ) throws(Ext4Error) -> Bool {
+    try requireStorable()
     let body = try readBodyArea()
     let block = try readAttributeBlock()
     let bodyEntry = body?.entry(named: name)
@@ -177,9 +178,9 @@ extension Inode {
   private func finishChange(_ droppedBlocks: UInt64) throws(Ext4Error) {
     removeBlocks(droppedBlocks)
     try store()
-    guard ext2fs_has_feature_xattr(volume.superblock) == 0 else { return }
-    ext2fs_set_feature_xattr(volume.superblock)
-    ext2fs_mark_super_dirty(volume.fs)
+    guard !volume.superblock.has(.extendedAttributes) else { return }
+    volume.superblock.set(.extendedAttributes)
+    volume.superblock.markDirty()
   }
 
   func changeBlock(

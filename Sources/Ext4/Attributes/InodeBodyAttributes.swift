@@ -21,7 +21,7 @@ extension Inode {
   private var bodyArea: AttributeArea? {
     let goodOldSize = Self.goodOldSize
     guard volume.inodeSize > goodOldSize else { return nil }
-    let extra = Int(raw.pointee.i_extra_isize)
+    let extra = extraFieldsSize
     let firstEntry = goodOldSize + extra + Self.headerSize
     guard extra > 0, extra % 4 == 0, firstEntry + MemoryLayout<UInt32>.size <= volume.inodeSize
     else { return nil }

@@ -33,7 +33,9 @@ extension Inode {
   ) throws(Ext4Error) -> [InodeNumber] {
     var inodes: [InodeNumber] = []
     for entry in area.entries where isWanted(entry) {
-      if let inode = try valueInode(of: entry) { inodes.append(inode.number) }
+      guard let inode = try valueInode(of: entry) else { continue }
+      try inode.requireStorable()
+      inodes.append(inode.number)
     }
     return inodes
   }
@@ -96,6 +98,7 @@ extension Inode {
     guard valueReferences > 0, linkCount > 0 else {
       throw .corrupted(number, what: "it holds an attribute's value and counts too few references")
     }
+    try requireStorable()
     let references = valueReferences &+ UInt64(bitPattern: difference)
     withRaw { ext2fs_set_ea_inode_ref($0, references) }
     if references == 0 {

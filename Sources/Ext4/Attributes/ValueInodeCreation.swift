@@ -43,7 +43,7 @@ extension Volume {
   /// What is kept of a value to know it by (ext4_xattr_inode_hash).
   func valueChecksum(_ value: UnsafeRawBufferPointer) -> UInt32 {
     ext2fs_crc32c_le(
-      fs.pointee.csum_seed, value.baseAddress?.assumingMemoryBound(to: UInt8.self), value.count)
+      superblock.checksumSeed, value.baseAddress?.assumingMemoryBound(to: UInt8.self), value.count)
   }
 
   /// An inode that holds exactly this value, if one is known.
@@ -113,7 +113,7 @@ extension Inode {
       inode.size = UInt64(value.count)
       try inode.store()
     } catch {
-      try volume.freeInode(inode)
+      volume.undo { () throws(Ext4Error) in try volume.freeInode(inode) }
       throw error
     }
     volume.sharableValues.insert(inode)

@@ -11,7 +11,7 @@ extension Inode {
       if name.isCurrent { return DirectoryEntry(inode: number, type: .directory) }
       if name.isParent { return DirectoryEntry(inode: try inlineParent(), type: .directory) }
     }
-    guard let (block, match) = try locate(name) else { return nil }
+    guard let (block, match) = try locate(name, mayBreakOff: true) else { return nil }
     let record = try block.region.record(at: match.offset)
     return try entry(record.inode, typeCode: record.typeCode)
   }
@@ -23,7 +23,7 @@ extension Inode {
 
   var entryFormat: EntryFormat {
     EntryFormat(
-      directory: number, inodeCount: volume.superblock.pointee.s_inodes_count,
+      directory: number, inodeCount: volume.geometry.inodeCount,
       hasTypes: hasEntryTypes)
   }
 
@@ -90,6 +90,7 @@ extension Inode {
     try requireDirectory()
     if flags.contains(.inlineData) { return try isEmptyInlineDirectory() }
     for number in 0..<(try directoryBlockCount()) {
+      try askForCaller(at: number)
       guard let block = try anyBlock(number) else {
         if number == 0 { break }
         if isBehindAllBlocks(number) { return true }
@@ -129,9 +130,10 @@ extension Inode {
       NewEntry(name: FileName.parent.bytes, inode: parent.rawValue, typeCode: code))
   }
 
-  /// Where the entry is. In an inline directory "." and ".." are not found: they have no records.
+  /// Where the entry is. In an inline directory "." and ".." are not found: they have no records. `mayBreakOff`: nothing has changed
+  /// yet, and EINTR may end it when the caller is gone.
   private func locate(
-    _ name: FileName
+    _ name: FileName, mayBreakOff: Bool = false
   ) throws(Ext4Error) -> (DirectoryBlock, EntryRegion.Match)? {
     if flags.contains(.inlineData) { return try findInline(name) }
     if name.isCurrent || name.isParent {
@@ -147,7 +149,7 @@ extension Inode {
       }
       directoryHints.indexIsDamaged = true
     }
-    return try findByScan(name)
+    return try findByScan(name, mayBreakOff: mayBreakOff)
   }
 
   /// True when names are to be looked for through an index.

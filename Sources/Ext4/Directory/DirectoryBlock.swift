@@ -44,10 +44,15 @@ extension Inode {
     UInt64(block) << volume.blockShift > sectorCount << 9
   }
 
+  /// A walk over all blocks, which changes nothing and has changed nothing yet, has come to `block`: EINTR if the caller is gone.
+  func askForCaller(at block: UInt32) throws(Ext4Error) {
+    if block % 64 == 63 { try volume.requireCaller() }
+  }
+
   func region(_ base: UnsafeMutableRawPointer, _ count: Int) -> EntryRegion {
     EntryRegion(
       base: base, count: count, directory: number,
-      inodeCount: volume.superblock.pointee.s_inodes_count)
+      inodeCount: volume.geometry.inodeCount)
   }
 
   func leafRegion(_ buffer: BlockCache.Buffer) -> EntryRegion {

@@ -13,9 +13,8 @@ struct DirectoryChecksum {
   private let blockSize: Int
 
   init(of directory: Inode) {
-    let fs = directory.volume.fs
     let identity = (directory.number.rawValue.littleEndian, directory.generation.littleEndian)
-    let fileSystemSeed = fs.pointee.csum_seed
+    let fileSystemSeed = directory.volume.superblock.checksumSeed
     seed = withUnsafeBytes(of: identity) { Self.crc(fileSystemSeed, $0) }
     blockSize = directory.volume.blockSize
   }

@@ -24,10 +24,10 @@ struct DirectoryHash {
   private let isUnsigned: Bool
   private var seed: (UInt32, UInt32, UInt32, UInt32)
 
-  init(_ version: HashVersion, superblock: UnsafePointer<ext2_super_block>) {
+  init(_ version: HashVersion, _ settings: DirectoryHashSettings) {
     self.version = version
-    isUnsigned = superblock.pointee.s_flags & UInt32(EXT2_FLAGS_UNSIGNED_HASH) != 0
-    seed = superblock.pointee.s_hash_seed
+    isUnsigned = settings.isUnsigned
+    seed = settings.seed
   }
 
   func callAsFunction(_ name: UnsafeRawBufferPointer) -> NameHash {

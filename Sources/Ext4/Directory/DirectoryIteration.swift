@@ -53,9 +53,9 @@ extension Inode {
   /// The hash that an index of this directory would use if it got one; nil when it wouldn't.
   private var defaultHash: DirectoryHash? {
     guard hasDirectoryIndexFeature,
-      let version = HashVersion(rawValue: volume.superblock.pointee.s_def_hash_version)
+      let version = volume.geometry.hash.version
     else { return nil }
-    return DirectoryHash(version, superblock: volume.superblock)
+    return DirectoryHash(version, volume.geometry.hash)
   }
 
   /// In the order of the index. False, without a call of `body`, when the index makes no sense.
@@ -72,9 +72,12 @@ extension Inode {
     while true {
       let lowest = tree.start(of: path)
       var next: UInt32?
+      try volume.requireCaller()
+      var leavesOfRun = HashTree.largestRun >> volume.blockShift
       repeat {
-        guard leavesLeft > 0 else { throw tree.damage }
+        guard leavesLeft > 0, leavesOfRun > 0 else { throw tree.damage }
         leavesLeft -= 1
+        leavesOfRun -= 1
         try run.add(try leaf(path.leaf).region)
         next = try tree.advance(&path)
         // Leaves that share a hash are one run: only together can they be sorted.
@@ -98,6 +101,7 @@ extension Inode {
     let count = try directoryBlockCount()
     guard cookie >> volume.blockShift < UInt64(count) else { return }
     for number in UInt32(cookie >> volume.blockShift)..<count {
+      try askForCaller(at: number)
       guard let block = try anyBlock(number) else {
         if isBehindAllBlocks(number) { return }
         continue

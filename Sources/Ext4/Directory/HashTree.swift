@@ -8,6 +8,9 @@ import Journal
 struct HashTree {
   /// The largest number of nodes between a root and a leaf, the root included (EXT4_HTREE_LEVEL).
   static let maximumDepth = 3
+  /// Bytes of leaves that may share hashes with their neighbours, one after the other: names that are not made for it do not fill a
+  /// second one.
+  static let largestRun: UInt64 = 16 << 20
 
   let directory: Inode
   let root: IndexNode
@@ -37,7 +40,7 @@ struct HashTree {
     self.directory = directory
     self.root = root
     self.depth = depth
-    hash = DirectoryHash(version, superblock: directory.volume.superblock)
+    hash = DirectoryHash(version, directory.volume.geometry.hash)
     blockCount = try directory.directoryBlockCount()
   }
 
@@ -133,14 +136,16 @@ struct HashTree {
       isSound = false
       return nil
     }
-    var visits: UInt32 = 0
+    var visits: UInt64 = 0
     while true {
       let leaf = try directory.leaf(path.leaf)
       if let match = try leaf.region.find(name) { return (leaf, match) }
       // The hash goes on in the next leaf only if that one starts with it and is marked so.
       guard let next = nextStart(after: path), next & ~1 == hash else { return nil }
       visits += 1
-      guard visits < blockCount, try advance(&path) != nil else { throw damage }
+      guard visits < min(UInt64(blockCount), Self.largestRun >> directory.volume.blockShift),
+        try advance(&path) != nil
+      else { throw damage }
     }
   }
 

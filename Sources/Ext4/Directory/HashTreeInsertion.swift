@@ -31,7 +31,7 @@ extension Inode {
   /// becomes the index's root (make_indexed_dir). False, and nothing has changed, for a directory whose
   /// block has no place for a root.
   func makeIndex() throws(Ext4Error) -> Bool {
-    guard let version = HashVersion(rawValue: volume.superblock.pointee.s_def_hash_version),
+    guard let version = volume.geometry.hash.version,
       let block = try anyBlock(0), case .leaf(let buffer) = block.holder
     else { return false }
     let first = try block.region.record(at: 0)

@@ -5,18 +5,14 @@ import Journal
 // bytes of `i_block`, records in the rest of it and in the attribute `system.data`. "." and ".." have no
 // records.
 extension Inode {
-  private var inlineBlock: UnsafeMutableRawPointer {
-    // Bytes 40 to 99 of every inode.
-    UnsafeMutableRawPointer(raw) + Self.blockFieldOffset
-  }
+  private var inlineBlock: UnsafeMutableRawPointer { blockField.baseAddress! }
 
-  private static let blockFieldOffset = 40
-  private static let blockFieldLength = 60
+  private static let blockFieldLength = inlineCapacity
   private static let parentLength = 4
 
   func inlineParent() throws(Ext4Error) -> InodeNumber {
     let parent = UInt32(littleEndian: inlineBlock.loadUnaligned(as: UInt32.self))
-    guard 1...volume.superblock.pointee.s_inodes_count ~= parent else {
+    guard volume.geometry.contains(InodeNumber(parent)) else {
       throw .corrupted(number, what: "an inline directory has no parent")
     }
     return InodeNumber(parent)
@@ -96,6 +92,7 @@ extension Inode {
       UnsafeMutableRawPointer(raw).copyMemory(from: before, byteCount: volume.inodeSize)
       sizeInBytes.store(size, ordering: .releasing)
       try store()
+      volume.noteUndone()
       throw error
     }
 

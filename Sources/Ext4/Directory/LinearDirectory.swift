@@ -28,19 +28,20 @@ struct DirectoryHints {
 extension Inode {
   /// Scans all blocks for `name`.
   func findByScan(
-    _ name: FileName
+    _ name: FileName, mayBreakOff: Bool
   ) throws(Ext4Error) -> (DirectoryBlock, EntryRegion.Match)? {
     let count = try directoryBlockCount()
     guard count > 0 else { return nil }
     let start = min(directoryHints.lastFound, count - 1)
-    if let found = try find(name, in: start..<count) { return found }
-    return try find(name, in: 0..<start)
+    if let found = try find(name, in: start..<count, mayBreakOff) { return found }
+    return try find(name, in: 0..<start, mayBreakOff)
   }
 
   private func find(
-    _ name: FileName, in blocks: Range<UInt32>
+    _ name: FileName, in blocks: Range<UInt32>, _ mayBreakOff: Bool
   ) throws(Ext4Error) -> (DirectoryBlock, EntryRegion.Match)? {
     for number in blocks {
+      if mayBreakOff { try askForCaller(at: number) }
       guard let block = try anyBlock(number) else {
         // The kernel passes over holes as well; e2fsck closes them.
         if isBehindAllBlocks(number) { return nil }
@@ -61,6 +62,7 @@ extension Inode {
     guard count > 0 else { throw .corrupted(number, what: "a directory has no first block") }
     let length = entry.recordLength
     for number in min(directoryHints.searchStart(for: length), count)..<count {
+      try askForCaller(at: number)
       guard let block = try anyBlock(number) else {
         if isBehindAllBlocks(number) { break }
         continue

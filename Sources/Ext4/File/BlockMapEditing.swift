@@ -42,12 +42,15 @@ extension Inode {
 
   /// Records blocks taken by `takeBlocks` as the file's, where it has a hole.
   func record(_ extent: Extent) throws(Ext4Error) {
-    if flags.contains(.extents) {
-      defer { noteTreeChange() }
-      let tree = try ExtentTree(of: self)
-      try tree.insert(extent)
-    } else {
-      try recordIndirect(extent)
+    try requireStorable()
+    try volume.whole { () throws(Ext4Error) in
+      if flags.contains(.extents) {
+        defer { noteTreeChange() }
+        let tree = try ExtentTree(of: self)
+        try tree.insert(extent)
+      } else {
+        try recordIndirect(extent)
+      }
     }
     addBlocks(UInt64(extent.count))
     guard !volume.isBroken(at: .keepsHoleOverNewBlocks) else { return }
@@ -57,13 +60,16 @@ extension Inode {
   /// Marks the blocks of an unwritten mapping, whole blocks all of them, as written.
   func convert(_ mapping: Mapping) throws(Ext4Error) {
     defer { noteTreeChange() }
+    try requireStorable()
     let shift = volume.blockShift
     var written = mapping
     written.kind = .mapped
     do throws(Ext4Error) {
-      let tree = try ExtentTree(of: self)
-      try tree.convert(
-        from: UInt32(mapping.offset.rawValue >> shift), to: mapping.end.rawValue >> shift)
+      try volume.whole { () throws(Ext4Error) in
+        let tree = try ExtentTree(of: self)
+        try tree.convert(
+          from: UInt32(mapping.offset.rawValue >> shift), to: mapping.end.rawValue >> shift)
+      }
     } catch {
       mappings.withReadFork { $0.invalidate(from: mapping.offset, to: mapping.end) }
       throw error
@@ -82,6 +88,7 @@ extension Inode {
 
   /// Frees as many of the blocks in [`first`, `end`) as one step may. Returns whether none is left.
   func removeSomeBlocks(from first: UInt32, to end: UInt64) throws(Ext4Error) -> Bool {
+    try requireStorable()
     var budget = RemovalBudget(volume)
     if !volume.isBroken(at: .keepsMappingsOfRemovedBlocks) {
       mappings.withReadFork { cache in
@@ -96,6 +103,7 @@ extension Inode {
       if !budget.isSpent { try pullInExtentTree() }
     } else {
       try removeIndirect(from: UInt64(first), to: end, &budget)
+      if !budget.isSpent { removedArrays.removeAll() }
     }
     return !budget.isSpent
   }
@@ -106,7 +114,9 @@ extension Inode {
     let tree = try ExtentTree(of: self)
     var position = first
     while position < end, budget.allowsAnother(),
-      let extent = try tree.removeExtent(from: position, to: end)
+      let extent = try tree.removeExtent(
+        from: position, to: end,
+        after: { (run) throws(Ext4Error) in try volume.loadBlockBitmaps(of: run) })
     {
       try freeData(BlockRun(first: extent.physical, count: UInt64(extent.count)))
       position = extent.end
@@ -115,7 +125,7 @@ extension Inode {
 
   /// Gives back blocks that held the file's data, and counts them no longer.
   func freeData(_ run: BlockRun) throws(Ext4Error) {
-    try volume.freeBlocks(run)
+    try volume.freeBlocks(run, of: number)
     removeBlocks(run.count)
   }
 
@@ -125,6 +135,7 @@ extension Inode {
     let logical = size >> volume.blockShift
     guard logical < UInt64(UInt32.max) else { throw .errno(.fileTooLarge) }
     let goal = try goal(before: UInt32(logical))
+    try requireStorable()
     let run = try volume.allocateBlocks(near: goal, upTo: 1, for: purpose)
     let extent = Extent(
       logical: UInt32(logical), physical: run.first, count: 1, isUnwritten: false)
@@ -132,6 +143,7 @@ extension Inode {
       try record(extent)
     } catch {
       giveBack([extent])
+      volume.noteUndone()
       throw error
     }
     size = (logical + 1) << volume.blockShift
@@ -150,9 +162,8 @@ extension Inode {
 
   /// Whose reserves the file's data may use: root's and those of the user that the superblock names.
   var purpose: Volume.Purpose {
-    let superblock = volume.superblock
-    let user = volume.options.reserveUser ?? UInt32(superblock.pointee.s_def_resuid)
-    let group = volume.options.reserveGroup ?? UInt32(superblock.pointee.s_def_resgid)
+    let user = volume.options.reserveUser ?? volume.superblock.reserveUser
+    let group = volume.options.reserveGroup ?? volume.superblock.reserveGroup
     let isPrivileged = userID == 0 || userID == user || (group != 0 && groupID == group)
     return isPrivileged ? .privileged : .ordinary
   }

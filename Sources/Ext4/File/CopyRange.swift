@@ -14,6 +14,7 @@ extension Volume {
     var done = 0
     do throws(Ext4Error) {
       while done < length {
+        try requireCaller()
         let part = UnsafeMutableRawBufferPointer(
           rebasing: buffer[..<min(buffer.count, length - done)])
         let count = try source.read(into: part, at: sourceOffset + UInt64(done))

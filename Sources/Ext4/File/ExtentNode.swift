@@ -28,28 +28,86 @@ struct ExtentNode {
   /// Levels below this one: 0 for a leaf.
   var depth: Int { Int(field(at: 6)) }
 
+  /// All blocks that a file can have.
+  static let wholeFile = 0..<UInt64(1) << 32
+
   /// The header makes sense, so that entries and checksum lie within the node.
   var isValid: Bool {
     field(at: 0) == Self.magic && depth <= Self.maximumDepth && maximumEntryCount <= capacity
       && entryCount <= maximumEntryCount
   }
 
+  /// What a valid node in a block should have behind its room, with metadata_csum: crc32c over the file system's seed, the inode's number
+  /// and generation, and the node (ext4_extent_block_csum).
+  func checksum(of inode: Inode) -> UInt32 {
+    let identity = (inode.number.rawValue.littleEndian, inode.generation.littleEndian)
+    let seed = withUnsafeBytes(of: identity) { bytes in
+      cext2fs_crc32c(
+        inode.volume.superblock.checksumSeed,
+        bytes.assumingMemoryBound(to: UInt8.self).baseAddress, bytes.count)
+    }
+    return cext2fs_crc32c(seed, bytes.assumingMemoryBound(to: UInt8.self), tailOffset)
+  }
+
+  var storedChecksum: UInt32 {
+    UInt32(littleEndian: bytes.load(fromByteOffset: tailOffset, as: UInt32.self))
+  }
+
+  private var tailOffset: Int { Self.headerSize + maximumEntryCount * Self.entrySize }
+
   /// The header as libext2fs wants it.
   var header: UnsafeMutablePointer<ext3_extent_header> {
     bytes.assumingMemoryBound(to: ext3_extent_header.self)
   }
 
-  /// The entries of a valid node.
-  var entries: some Sequence<Entry> {
-    let bytes = bytes
-    return (0..<entryCount).lazy.map { index in
-      let offset = Self.headerSize + index * Self.entrySize
-      func word(_ place: Int) -> UInt32 {
-        UInt32(littleEndian: bytes.load(fromByteOffset: offset + 4 * place, as: UInt32.self))
+  /// The entries of a valid node, in order: extents that lie on the device and do not overlap, or references whose first blocks rise.
+  func isOrdered(on volume: Volume) -> Bool {
+    var end: UInt64 = 0
+    for entry in entries {
+      guard UInt64(entry.logical) >= end else { return false }
+      if depth > 0 {
+        end = UInt64(entry.logical) + 1
+      } else {
+        let extent = entry.extent
+        guard extent.count > 0, volume.contains(extent.physical, count: UInt64(extent.count))
+        else { return false }
+        end = extent.end
       }
-      return Entry(words: (word(0), word(1), word(2)))
     }
+    return true
   }
+
+  /// Whether an ordered node describes no blocks of the file but those in `range`.
+  func fits(_ range: Range<UInt64>) -> Bool {
+    guard entryCount > 0 else { return true }
+    let last = entry(at: entryCount - 1)
+    return UInt64(entry(at: 0).logical) >= range.lowerBound
+      && (depth > 0 ? UInt64(last.logical) + 1 : last.extent.end) <= range.upperBound
+  }
+
+  /// The last entry that begins at `block` or before it; 0 if there is none.
+  func lastEntry(beginningAtOrBefore block: UInt32) -> Int {
+    var low = 0
+    var high = entryCount
+    while low < high {
+      let middle = (low + high) / 2
+      if entry(at: middle).logical <= block { low = middle + 1 } else { high = middle }
+    }
+    return max(low - 1, 0)
+  }
+
+  /// An entry of a valid node.
+  @inline(__always)
+  func entry(at index: Int) -> Entry {
+    let offset = Self.headerSize + index * Self.entrySize
+    func word(_ place: Int) -> UInt32 {
+      UInt32(littleEndian: bytes.load(fromByteOffset: offset + 4 * place, as: UInt32.self))
+    }
+    return Entry(words: (word(0), word(1), word(2)))
+  }
+
+  /// The entries of a valid node.
+  var entries: some Sequence<Entry> { (0..<entryCount).lazy.map { entry(at: $0) } }
 
   /// Replaces all that the node holds by `entries`, no more than `capacity`. The checksum is the caller's business.
   func fill(with entries: ArraySlice<Entry>, depth: Int) {
@@ -123,8 +181,6 @@ extension ExtentNode {
 extension Inode {
   /// The root of the extent tree, which lies in place of the block map. Metadata lock held.
   var rootNode: ExtentNode {
-    ExtentNode(
-      UnsafeMutableRawPointer(raw) + MemoryLayout<ext2_inode_large>.offset(of: \.i_block)!,
-      size: MemoryLayout.size(ofValue: raw.pointee.i_block))
+    ExtentNode(blockField.baseAddress!, size: blockField.count)
   }
 }

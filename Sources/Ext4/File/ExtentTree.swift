@@ -56,14 +56,17 @@ struct Extent {
   }
 }
 
-/// A cursor in the extent tree of an inode. Metadata lock held for as long as it lives.
+/// A cursor with which to change the extent tree of an inode. Metadata lock held for as long as it lives.
 ///
+/// It is libext2fs's, which believes what it reads: it goes nowhere but where an `ExtentSearch` has been before, which judges the nodes.
 /// Changes go to the inode in memory and to its tree's blocks; the caller stores the inode.
 struct ExtentTree: ~Copyable {
   private let inode: Inode
   private let handle: ext2_extent_handle_t
 
   init(of inode: Inode) throws(Ext4Error) {
+    // Its depth says how much memory libext2fs takes for the handle.
+    _ = try inode.soundRootNode()
     var handle: ext2_extent_handle_t?
     let code = inode.withRaw {
       ext2fs_extent_open2(inode.volume.fs, inode.number.rawValue, $0, &handle)
@@ -76,75 +79,34 @@ struct ExtentTree: ~Copyable {
 
   deinit { ext2fs_extent_free(handle) }
 
-  /// Moves to the extent that covers `block`, or else to the first behind it; nil when there is none.
-  func extent(coveringOrBehind block: LogicalBlock) throws(Ext4Error) -> Extent? {
-    switch Int(ext2fs_extent_goto(handle, UInt64(block.rawValue))) {
-    case 0: return try current()
-    case Int(EXT2_ET_EXTENT_NOT_FOUND): break
-    case let code: throw failure(code)
-    }
-    guard let nearest = try current() else { return nil }
-    return nearest.logical > block.rawValue ? nearest : try next()
-  }
-
   /// The extent where the cursor stands; nil in an empty tree.
-  func current() throws(Ext4Error) -> Extent? { try leaf(EXT2_EXTENT_CURRENT) }
-
-  /// Moves to the next extent; nil behind the last, after which the cursor must be placed anew.
-  func next() throws(Ext4Error) -> Extent? {
-    try neighbour(EXT2_EXTENT_NEXT_SIB, entering: EXT2_EXTENT_DOWN)
-  }
-
-  /// Moves to the extent before; nil in front of the first, after which the cursor must be placed anew.
-  private func previous() throws(Ext4Error) -> Extent? {
-    try neighbour(EXT2_EXTENT_PREV_SIB, entering: EXT2_EXTENT_DOWN_AND_LAST)
-  }
-
-  /// Steps sideways, through as many levels above as it takes. (libext2fs's own NEXT_LEAF and PREV_LEAF lose their way after
-  /// a search: it does not note which nodes it has passed.)
-  private func neighbour(_ sideways: CInt, entering down: CInt) throws(Ext4Error) -> Extent? {
-    var levelsUp = 0
-    while try get(sideways) == nil {
-      guard try get(EXT2_EXTENT_UP) != nil else { return nil }
-      levelsUp += 1
-    }
-    for _ in 0..<levelsUp {
-      guard try get(down) != nil else {
-        throw .corrupted(inode.number, what: "a node of the extent tree is empty")
-      }
-    }
-    return try current()
-  }
-
-  private func leaf(_ movement: CInt) throws(Ext4Error) -> Extent? {
-    guard let raw = try get(movement) else { return nil }
-    guard raw.e_flags & UInt32(EXT2_EXTENT_FLAGS_LEAF) != 0 else { return nil }
-    guard raw.e_len > 0, raw.e_lblk + UInt64(raw.e_len) <= UInt64(1) << 32,
-      inode.volume.contains(BlockNumber(raw.e_pblk), count: UInt64(raw.e_len))
-    else {
-      throw .corrupted(inode.number, what: "an extent lies outside the file system")
-    }
-    return Extent(raw)
-  }
-
-  /// Moves the cursor and returns the entry there, of a leaf or of an inner node; nil where it cannot move.
-  private func get(_ movement: CInt) throws(Ext4Error) -> ext2fs_extent? {
+  private func current() throws(Ext4Error) -> Extent? {
     var raw = ext2fs_extent()
-    switch Int(ext2fs_extent_get(handle, movement, &raw)) {
-    case 0: return raw
-    case Int(EXT2_ET_NO_CURRENT_NODE), Int(EXT2_ET_EXTENT_NO_NEXT), Int(EXT2_ET_EXTENT_NO_PREV),
-      Int(EXT2_ET_EXTENT_NO_UP), Int(EXT2_ET_EXTENT_NOT_FOUND):
-      return nil
+    switch Int(ext2fs_extent_get(handle, EXT2_EXTENT_CURRENT, &raw)) {
+    case 0: break
+    case Int(EXT2_ET_NO_CURRENT_NODE), Int(EXT2_ET_EXTENT_NOT_FOUND): return nil
     case let code: throw failure(code)
     }
+    guard raw.e_flags & UInt32(EXT2_EXTENT_FLAGS_LEAF) != 0 else { return nil }
+    // The way here was judged; that libext2fs has gone the same is seen by what it has found.
+    guard raw.e_len > 0, raw.e_lblk <= UInt64(UInt32.max),
+      raw.e_lblk + UInt64(raw.e_len) <= ExtentNode.wholeFile.upperBound,
+      inode.volume.contains(BlockNumber(raw.e_pblk), count: UInt64(raw.e_len))
+    else { throw inode.damagedTree }
+    return Extent(raw)
   }
 
   /// Adds an extent where the file has a hole, as part of a neighbour where it continues one.
   func insert(_ new: Extent) throws(Ext4Error) {
+    var search = ExtentSearch(of: inode)
+    if let behind = try search.extent(coveringOrBehind: new.logical),
+      UInt64(behind.logical) < new.end
+    {
+      throw .corrupted(inode.number, what: "a block that should be a hole is mapped")
+    }
     let code = Int(ext2fs_extent_goto(handle, UInt64(new.logical)))
     guard code == Int(EXT2_ET_EXTENT_NOT_FOUND) || code == Int(EXT2_ET_NO_CURRENT_NODE) else {
-      throw code == 0
-        ? .corrupted(inode.number, what: "a block that should be a hole is mapped") : failure(code)
+      throw code == 0 ? inode.damagedTree : failure(code)
     }
     guard let nearest = try current() else {
       return try insert(new, after: false)
@@ -169,10 +131,12 @@ struct ExtentTree: ~Copyable {
   func convert(from first: UInt32, to end: UInt64) throws(Ext4Error) {
     var position = UInt64(first)
     while position < end {
-      try goto(UInt32(position))
-      guard let extent = try current(), extent.isUnwritten else {
-        throw .corrupted(inode.number, what: "an unwritten extent is not where it was")
-      }
+      var search = ExtentSearch(of: inode)
+      guard position < ExtentNode.wholeFile.upperBound,
+        let extent = try search.extent(coveringOrBehind: UInt32(position)), extent.isUnwritten,
+        UInt64(extent.logical) <= position
+      else { throw .corrupted(inode.number, what: "an unwritten extent is not where it was") }
+      try goto(extent)
       let stop = min(end, extent.end)
       try convert(from: UInt32(position), to: stop, partOf: extent)
       position = stop
@@ -180,16 +144,19 @@ struct ExtentTree: ~Copyable {
   }
 
   /// Takes out the first extent, or part of one, that lies in [`first`, `end`), and returns it; nil when there is none. Its
-  /// blocks are the caller's to free.
-  func removeExtent(from first: UInt64, to end: UInt64) throws(Ext4Error) -> Extent? {
-    guard first < UInt64(1) << 32,
-      let whole = try extent(coveringOrBehind: LogicalBlock(UInt32(first))),
-      UInt64(whole.logical) < end
+  /// blocks are the caller's to free, for which `prepare` is called with them before anything changes.
+  func removeExtent(
+    from first: UInt64, to end: UInt64, after prepare: (BlockRun) throws(Ext4Error) -> Void
+  ) throws(Ext4Error) -> Extent? {
+    var search = ExtentSearch(of: inode)
+    guard first < ExtentNode.wholeFile.upperBound,
+      let whole = try search.extent(coveringOrBehind: UInt32(first)), UInt64(whole.logical) < end
     else { return nil }
     let start = max(UInt64(whole.logical), first)
     let stop = min(whole.end, end)
     let removed = whole.part(from: start, to: stop)
-    try goto(whole.logical)
+    try prepare(BlockRun(first: removed.physical, count: UInt64(removed.count)))
+    try goto(whole)
     switch (start > UInt64(whole.logical), stop < whole.end) {
     case (false, false):
       try check(ext2fs_extent_delete(handle, 0), "deleting an extent", inode.number)
@@ -208,9 +175,10 @@ struct ExtentTree: ~Copyable {
 
   /// Makes an extent begin at `block` if one reaches across it. ENOSPC, with nothing changed.
   func split(at block: UInt32) throws(Ext4Error) {
-    guard let whole = try extent(coveringOrBehind: LogicalBlock(block)), whole.logical < block
+    var search = ExtentSearch(of: inode)
+    guard let whole = try search.extent(coveringOrBehind: block), whole.logical < block
     else { return }
-    try goto(whole.logical)
+    try goto(whole)
     try requireRoom(for: 1)
     try replace(with: whole.part(from: UInt64(whole.logical), to: UInt64(block)))
     try insert(whole.part(from: UInt64(block), to: whole.end), after: true)
@@ -230,18 +198,16 @@ struct ExtentTree: ~Copyable {
 
     if before == 0, var previous = try extentBefore(written) {
       // The extent before takes over the written part: shorten first, so that the two never overlap.
-      try goto(first)
       if rest.count == 0 {
         try check(ext2fs_extent_delete(handle, 0), "deleting an extent", inode.number)
       } else {
         try replace(with: rest)
       }
       try fixParents()
-      try goto(previous.logical)
+      try goto(previous)
       previous.count += count
       return try replace(with: previous)
     }
-    try goto(first)
     try requireRoom(for: (before > 0 ? 1 : 0) + (rest.count > 0 ? 1 : 0))
     switch (before > 0, rest.count > 0) {
     case (false, false):
@@ -257,16 +223,18 @@ struct ExtentTree: ~Copyable {
       try insert(written, after: true)
       if hasRest {
         try fixParents()
-        try goto(first)
+        try goto(written)
         try insert(rest, after: true)
       }
       try fixParents()
     }
   }
 
-  /// The extent before the current one, if `written` continues it and there is room in it.
+  /// The extent before `written`, if that continues it and there is room in it.
   private func extentBefore(_ written: Extent) throws(Ext4Error) -> Extent? {
-    guard let previous = try previous(), previous.isContinued(by: written),
+    var search = ExtentSearch(of: inode)
+    guard let previous = try search.extent(endingAt: written.logical),
+      previous.isContinued(by: written),
       previous.count + written.count <= Extent.maximumCount(isUnwritten: false)
     else { return nil }
     return previous
@@ -285,9 +253,13 @@ struct ExtentTree: ~Copyable {
     }
   }
 
-  private func goto(_ block: UInt32) throws(Ext4Error) {
-    let code = Int(ext2fs_extent_goto(handle, UInt64(block)))
+  /// Moves to an extent that a search has found, or that was just entered.
+  private func goto(_ extent: Extent) throws(Ext4Error) {
+    let code = Int(ext2fs_extent_goto(handle, UInt64(extent.logical)))
     if code != 0 { throw failure(code) }
+    guard let found = try current(), found.logical == extent.logical, found.count == extent.count,
+      found.physical == extent.physical
+    else { throw inode.damagedTree }
   }
 
   private func insert(_ new: Extent, after: Bool) throws(Ext4Error) {

@@ -23,7 +23,7 @@ extension Inode {
   /// The same in a step of its own that has room for the whole tree. One that is too large for a transaction stays as it is, which is
   /// valid. Metadata lock not held.
   func compactExtentTreeInOneStep() throws(Ext4Error) {
-    let nodes = try volume.metadata.withLock { () throws(Ext4Error) in
+    let nodes = try volume.withMetadata { () throws(Ext4Error) in
       extentTreeChanged.store(false, ordering: .releasing)
       guard linkCount > 0, let survey = try surveyExtentTree(), survey.isWasteful else { return 0 }
       return survey.blocks.count
@@ -48,34 +48,24 @@ extension Inode {
     entriesPerLevel limit: Int = .max
   ) throws(Ext4Error) -> ExtentTreeSurvey? {
     guard flags.contains(.extents), ownsBlocks else { return nil }
-    let root = rootNode
-    guard root.isValid else { throw damagedTree }
+    let root = try soundRootNode()
     guard root.depth > 0 else { return nil }
     var survey = ExtentTreeSurvey(root: root, blockSize: volume.blockSize)
     for depth in (0..<root.depth).reversed() {
+      let entries = survey.lowest.flatMap { Array($0.entries) }
       var nodes: [BlockCache.Buffer] = []
-      var previous: UInt32?
-      for entry in survey.lowest.lazy.flatMap(\.entries) {
+      for (index, entry) in entries.enumerated() {
         // First blocks that always rise keep a node from being met twice.
-        if let previous, entry.logical <= previous { throw damagedTree }
-        previous = entry.logical
-        nodes.append(try readNode(entry.child, depth: depth))
+        let end =
+          index + 1 < entries.count
+          ? UInt64(entries[index + 1].logical) : ExtentNode.wholeFile.upperBound
+        guard UInt64(entry.logical) < end else { throw damagedTree }
+        nodes.append(try readNode(entry.child, depth: depth, of: UInt64(entry.logical)..<end))
       }
       survey.descend(to: nodes)
       guard survey.levels[survey.levels.count - 1].entries <= limit else { return nil }
     }
     return survey
-  }
-
-  /// The node in `block`, checked, which lies `depth` levels above the leaves.
-  func readNode(_ block: BlockNumber, depth: Int) throws(Ext4Error) -> BlockCache.Buffer {
-    let buffer = try volume.readBlock(block, of: number)
-    let node = ExtentNode(buffer.data, size: volume.blockSize)
-    // The checksum stands where the header says, so the header comes first.
-    guard node.isValid, node.depth == depth, node.entryCount > 0,
-      ext2fs_extent_block_csum_verify(volume.fs, number.rawValue, node.header) != 0
-    else { throw damagedTree }
-    return buffer
   }
 
   /// The extents in `leaves`, as few as they can be.

@@ -74,7 +74,7 @@ extension Inode {
     guard start < size || isMovedByKernel.load(ordering: .relaxed) else { return }
     try zeroEdges(from: start, to: end)
     let whole = blocks(within: start, end)
-    try volume.changeInSteps { () throws(Ext4Error) in
+    try volume.changeInSteps(mayBreakOff: true) { () throws(Ext4Error) in
       let isDone =
         whole.isEmpty
         ? true
@@ -96,7 +96,7 @@ extension Inode {
     try fillHoles(in: blocks(touching: start, end))
     let whole = blocks(within: start, end)
     if !whole.isEmpty {
-      try volume.changeInSteps { () throws(Ext4Error) in
+      try volume.changeInSteps(mayBreakOff: true) { () throws(Ext4Error) in
         let isDone = try removeSomeBlocks(from: UInt32(whole.lowerBound), to: whole.upperBound)
         try store()
         return isDone
@@ -131,6 +131,7 @@ extension Inode {
     var block = range.lowerBound
     try volume.changeInSteps { () throws(Ext4Error) in
       guard flags.contains(.extents) else { throw .errno(.notSupported) }
+      try volume.requireCaller()
       if block == range.lowerBound { try requireRoom(forHolesIn: range) }
       block = try fillSomeHoles(in: block..<range.upperBound)
       try store()
@@ -140,12 +141,14 @@ extension Inode {
 
   /// Metadata lock held, for all of the following.
   private func requireRoom(forHolesIn range: Range<UInt64>) throws(Ext4Error) {
+    var walk = MappingWalk(over: self)
     var missing: UInt64 = 0
     var block = range.lowerBound
     while block < range.upperBound {
-      let mapping = try mapping(
-        at: FileOffset(block << volume.blockShift), metadataHeld: true)
-      let end = min(mapping.end.rawValue >> volume.blockShift, range.upperBound)
+      let position = FileOffset(block << volume.blockShift)
+      let mapping = try mapping(at: position, metadataHeld: true)
+      let passed = try walk.pass(mapping, from: position)
+      let end = min(passed.rawValue >> volume.blockShift, range.upperBound)
       if mapping.kind == .hole { missing += end - block }
       block = end
     }
@@ -158,20 +161,29 @@ extension Inode {
   private func fillSomeHoles(in range: Range<UInt64>) throws(Ext4Error) -> UInt64 {
     var block = range.lowerBound
     var runs = 0
+    try requireStorable()
     while block < range.upperBound, runs < Credits.runsPerStep {
-      let position = FileOffset(block << volume.blockShift)
-      let mapping = try mapping(at: position, metadataHeld: true)
-      let end = min(mapping.end.rawValue >> volume.blockShift, range.upperBound)
-      guard mapping.kind == .hole else {
-        block = end
-        continue
+      do throws(Ext4Error) {
+        (block, runs) = try fillHole(from: block, to: range.upperBound, runs)
+      } catch {
+        // What has been filled stays; the next step meets the same with nothing behind it.
+        guard error.isOfDevice, runs > 0 else { throw error }
+        return block
       }
-      let taken = try takeBlocks(
-        from: UInt32(block), to: end, runs: Credits.runsPerStep - runs)
-      block = try record(unwritten: taken)
-      runs += taken.count
     }
     return block
+  }
+
+  /// Fills as much of a hole at `block` as one step may that has filled `runs` runs. Returns where to go on, and how many runs that makes.
+  private func fillHole(
+    from block: UInt64, to end: UInt64, _ runs: Int
+  ) throws(Ext4Error) -> (block: UInt64, runs: Int) {
+    let position = FileOffset(block << volume.blockShift)
+    let mapping = try mapping(at: position, metadataHeld: true)
+    let end = min(mapping.end.rawValue >> volume.blockShift, end)
+    guard mapping.kind == .hole else { return (end, runs) }
+    let taken = try takeBlocks(from: UInt32(block), to: end, runs: Credits.runsPerStep - runs)
+    return (try record(unwritten: taken), runs + taken.count)
   }
 
   /// Enters blocks that were taken, and returns where they end.
@@ -185,6 +197,7 @@ extension Inode {
       }
     } catch {
       giveBack(Array(taken[recorded...]))
+      if recorded == 0 { volume.noteUndone() }
       throw error
     }
     return taken[taken.count - 1].end

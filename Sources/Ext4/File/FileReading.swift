@@ -46,7 +46,7 @@ extension Inode {
     into buffer: UnsafeMutableRawBufferPointer, at address: DeviceOffset
   ) throws(Ext4Error) {
     if journalsData {
-      return try volume.metadata.withLock { () throws(Ext4Error) in
+      return try volume.withMetadata { () throws(Ext4Error) in
         try readJournaled(into: buffer, at: address)
       }
     }
@@ -60,7 +60,7 @@ extension Inode {
   private func readInline(
     into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
   ) throws(Ext4Error) -> Int {
-    try volume.metadata.withLock { () throws(Ext4Error) in
+    try volume.withMetadata { () throws(Ext4Error) in
       let data = try inlineData()
       guard offset < UInt64(data.count) else { return 0 }
       let count = min(buffer.count, data.count - Int(offset))
@@ -72,18 +72,38 @@ extension Inode {
   /// The next position at or behind `offset` that holds data (anything written), or that is a hole; the end of the
   /// file is a hole. ENXIO behind the end, or when there is no more data (lseek(2)).
   public func seek(from offset: UInt64, toData: Bool) throws(Ext4Error) -> UInt64 {
-    try io.withReadLock { () throws(Ext4Error) in
-      let size = sizeInBytes.load(ordering: .acquiring)
-      guard offset < size else { throw .errno(.noSuchAddressOrDevice) }
-      if hasInlineData.load(ordering: .relaxed) { return toData ? offset : size }
-      var position = FileOffset(offset)
-      while position.rawValue < size {
-        let mapping = try mapping(at: position)
-        if (mapping.kind == .mapped) == toData { return position.rawValue }
-        position = mapping.end
+    var walk = MappingWalk(over: self)
+    var position = FileOffset(offset)
+    while true {
+      let found = try io.withReadLock { () throws(Ext4Error) in
+        try seek(from: &position, toData: toData, &walk)
       }
-      guard !toData else { throw .errno(.noSuchAddressOrDevice) }
-      return size
+      if let found { return found }
     }
+  }
+
+  /// Mappings after which those that wait for the lock get it.
+  private static let mappingsPerStep = 4096
+
+  /// One step of a search; nil if it has to go on from `position`.
+  private func seek(
+    from position: inout FileOffset, toData: Bool, _ walk: inout MappingWalk
+  ) throws(Ext4Error) -> UInt64? {
+    let size = sizeInBytes.load(ordering: .acquiring)
+    guard position.rawValue < size else {
+      // Behind the end from the beginning, or since the file is shorter.
+      throw .errno(.noSuchAddressOrDevice)
+    }
+    if hasInlineData.load(ordering: .relaxed) { return toData ? position.rawValue : size }
+    for _ in 0..<Self.mappingsPerStep {
+      let mapping = try mapping(at: position)
+      if (mapping.kind == .mapped) == toData { return position.rawValue }
+      position = try walk.pass(mapping, from: position)
+      guard position.rawValue < size else {
+        guard !toData else { throw .errno(.noSuchAddressOrDevice) }
+        return size
+      }
+    }
+    return nil
   }
 }

@@ -11,7 +11,7 @@ extension Volume {
     let blockSize = UInt64(blockSize)
     let sectors: UInt64 =
       features.readOnlyCompatible.contains(.hugeFile) ? .max : UInt64(UInt32.max) * 512
-    if inode.raw.pointee.i_flags & InodeFlags.extents.rawValue != 0 {
+    if inode.flagsNow.contains(.extents) {
       return min(UInt64(UInt32.max) * blockSize, Int64.max.magnitude)
     }
     let pointers = blockSize / 4
@@ -23,12 +23,9 @@ extension Volume {
 
   /// The superblock says when a file of 2 GiB and more exists (ext4_set_feature_large_file). Metadata lock held.
   func noteLargeFile(_ inode: Inode) {
-    let bit = Features.ReadOnlyCompatible.largeFile.rawValue
-    guard inode.size > 0x7FFF_FFFF, superblock.pointee.s_feature_ro_compat & bit == 0 else {
-      return
-    }
-    superblock.pointee.s_feature_ro_compat |= bit
-    ext2fs_mark_super_dirty(fs)
+    guard inode.size > 0x7FFF_FFFF, !superblock.has(.largeFile) else { return }
+    superblock.set(.largeFile, true)
+    superblock.markDirty()
   }
 }
 
@@ -55,6 +52,7 @@ extension Inode {
       // file may have been longer in its memory than here, and have blocks there.
       let shrinks = newSize <= oldSize || isMovedByKernel.load(ordering: .relaxed)
       try volume.changeInSteps { () throws(Ext4Error) in
+        try requireStorable()
         size = newSize
         volume.noteLargeFile(self)
         guard shrinks, try !removeSomeBlocksBehindEnd() else {
@@ -101,13 +99,12 @@ extension Inode {
       }
     } catch {
       giveBack(taken)
+      volume.noteUndone()
       throw error
     }
     try removeInlineDataAttribute()
     flags.remove(.inlineData)
-    withUnsafeMutableBytes(of: &raw.pointee.i_block) { bytes in
-      _ = bytes.initializeMemory(as: UInt8.self, repeating: 0)
-    }
+    _ = blockField.initializeMemory(as: UInt8.self, repeating: 0)
     initializeBlockMap()
     mappings.removeAll()
     // An empty map has room for the few pieces in the inode itself, so that this cannot fail for want of space.

@@ -113,17 +113,20 @@ extension Inode {
     _ buffer: UnsafeRawBufferPointer, at offset: UInt64
   ) throws(Ext4Error) -> Int {
     if hasInlineData.load(ordering: .relaxed) {
-      try volume.metadata.withLock { () throws(Ext4Error) in try moveInlineDataToBlocks() }
+      try volume.withMetadata { () throws(Ext4Error) in
+        try volume.step { () throws(Ext4Error) in try moveInlineDataToBlocks() }
+      }
     }
     try zeroBehindEnd(upTo: offset)
-    var plan = try volume.metadata.withLock { () throws(Ext4Error) in
-      try planWrite(from: offset, to: offset + UInt64(buffer.count))
+    var plan = try volume.withMetadata { () throws(Ext4Error) in
+      try requireStorable()
+      return try planWrite(from: offset, to: offset + UInt64(buffer.count))
     }
     let count = Int(plan.end - offset)
     do throws(Ext4Error) {
       for piece in plan.pieces { try write(buffer, at: offset, to: piece) }
       try volume.metadata.withLock { () throws(Ext4Error) in
-        try recordWrite(&plan, end: plan.end)
+        try volume.step { () throws(Ext4Error) in try recordWrite(&plan, end: plan.end) }
       }
     } catch {
       volume.metadata.withLock { undo(plan) }
@@ -161,7 +164,13 @@ extension Inode {
     var block = start >> shift
     while block < lastBlock {
       let position = FileOffset(block << shift)
-      let mapping = try mapping(at: position, metadataHeld: true)
+      let mapping: Mapping
+      do throws(Ext4Error) {
+        mapping = try self.mapping(at: position, metadataHeld: true)
+      } catch {
+        giveBack(plan.taken)
+        throw error
+      }
       let pieceEnd = min(mapping.end.rawValue >> shift, lastBlock)
       let clipped = mapping.clipped(from: position, to: FileOffset(pieceEnd << shift))
       switch mapping.kind {
@@ -241,7 +250,7 @@ extension Inode {
       while try !removeSomeBlocksBehindEnd() {}
       try store()
     } catch {
-      volume.noteLocked(error)
+      if error.isOfDevice { volume.stopWriting(after: error) } else { volume.noteLocked(error) }
     }
   }
 
@@ -282,11 +291,18 @@ extension Inode {
       try volume.device.write(buffer, at: address.rawValue)
       volume.noteUnflushedData()
     } catch {
-      throw .library(code: Int(error.rawValue), doing: "writing file data", number)
+      throw dataFailure(error)
     }
     if let range = writeBehind.note(buffer.count, at: address.rawValue) {
       volume.device.startWritingOut(range.count, at: range.lowerBound)
     }
+  }
+
+  private func dataFailure(_ error: Errno) -> Ext4Error {
+    let failure = Ext4Error.library(
+      code: Int(error.rawValue), doing: "writing file data", number)
+    volume.health.note(dataError: failure)
+    return failure
   }
 
   private func zeroDevice(_ count: UInt64, at address: DeviceOffset) throws(Ext4Error) {
@@ -299,7 +315,7 @@ extension Inode {
       try volume.device.writeZeros(count, at: address.rawValue)
       volume.noteUnflushedData()
     } catch {
-      throw .library(code: Int(error.rawValue), doing: "writing file data", number)
+      throw dataFailure(error)
     }
   }
 }

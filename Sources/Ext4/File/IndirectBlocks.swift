@@ -5,77 +5,63 @@ import Journal
 /// (Documentation/filesystems/ext4/blockmap.rst).
 extension Inode {
   private static let directCount: UInt64 = 12
+  /// Of all pointers in the inode.
+  private static let rootCount = 15
 
   /// Consecutive blocks of a file, with the place of the first; nil for a hole.
   struct IndirectRun {
     var first: BlockNumber?
     var count: UInt64
+    /// The lowest array of pointers on the way to it, and the first block of the file that it describes.
+    var array: (block: BlockNumber, start: UInt64)?
+  }
+
+  private var perArray: UInt64 { UInt64(volume.blockSize / 4) }
+
+  /// Which of the pointers in the inode a block is below, how many blocks are below that, and which of these it is. Nil for a
+  /// block that the map cannot describe.
+  private func root(of logical: UInt64) -> (slot: Int, span: UInt64, index: UInt64)? {
+    if logical < Self.directCount { return (Int(logical), 1, 0) }
+    var index = logical - Self.directCount
+    var span = perArray
+    for slot in Int(Self.directCount)..<Self.rootCount {
+      if index < span { return (slot, span, index) }
+      index -= span
+      span *= perArray
+    }
+    return nil
   }
 
   /// The blocks from `logical` on that lie together, as far as one array of pointers tells. Metadata lock held.
   func indirectRun(at logical: UInt64) throws(Ext4Error) -> IndirectRun {
-    if logical < Self.directCount {
-      return try withUnsafeBytes(of: &raw.pointee.i_block) { (bytes) throws(Ext4Error) in
-        try run(
-          in: bytes.bindMemory(to: UInt32.self).prefix(Int(Self.directCount)), at: Int(logical))
+    guard var (slot, span, index) = root(of: logical) else {
+      return IndirectRun(first: nil, count: UInt64(UInt32.max))
+    }
+    var way = BlockMapWay(of: self)
+    var pointers = PointerArray(blockField)
+    var array: (block: BlockNumber, start: UInt64)?
+    while span > 1 {
+      guard let block = try pointers.block(at: slot, in: way) else {
+        return IndirectRun(first: nil, count: span - index)
       }
-    }
-    let perBlock = UInt64(volume.blockSize / 4)
-    var index = logical - Self.directCount
-    var span = perBlock
-    let roots = withUnsafeBytes(of: &raw.pointee.i_block) { bytes in
-      let pointers = bytes.bindMemory(to: UInt32.self)
-      return (pointers[12], pointers[13], pointers[14])
-    }
-    for root in [roots.0, roots.1, roots.2] {
-      if index < span { return try run(below: root, span: span, at: index) }
-      index -= span
-      span *= perBlock
-    }
-    return IndirectRun(first: nil, count: UInt64(UInt32.max))
-  }
-
-  /// Descends from `root`, below which there are `span` blocks, to the one at `index`.
-  private func run(below root: UInt32, span: UInt64, at index: UInt64) throws(Ext4Error)
-    -> IndirectRun
-  {
-    let perBlock = UInt64(volume.blockSize / 4)
-    var pointer = root
-    var span = span
-    var index = index
-    while true {
-      guard pointer != 0 else { return IndirectRun(first: nil, count: span - index) }
-      let buffer = try volume.readBlock(BlockNumber(UInt64(pointer)), of: number)
-      let pointers = UnsafeRawBufferPointer(start: buffer.data, count: volume.blockSize)
-        .bindMemory(to: UInt32.self)
-      span /= perBlock
-      let slot = Int(index / span)
-      if span == 1 { return try run(in: pointers[...], at: slot) }
-      pointer = pointers[slot]
+      pointers = try way.enter(block)
+      array = (block, logical - index)
+      span /= perArray
+      slot = Int(index / span)
       index %= span
     }
-  }
-
-  private func run(
-    in pointers: Slice<UnsafeBufferPointer<UInt32>>, at slot: Int
-  ) throws(Ext4Error) -> IndirectRun {
-    let first = pointers[slot]
-    var count: UInt64 = 1
-    while slot + Int(count) < pointers.endIndex {
-      let expected = first == 0 ? 0 : UInt64(first) + count
-      guard UInt64(pointers[slot + Int(count)]) == expected else { break }
-      count += 1
-    }
-    guard first != 0 else { return IndirectRun(first: nil, count: count) }
-    guard volume.contains(BlockNumber(UInt64(first)), count: count) else {
-      throw .corrupted(number, what: "a block number lies outside the file system")
-    }
-    return IndirectRun(first: BlockNumber(UInt64(first)), count: count)
+    // Behind the direct pointers in the inode come others.
+    let limit = logical < Self.directCount ? Int(Self.directCount - logical) : Int.max
+    let (first, count) = try pointers.run(at: slot, limit: limit, in: way)
+    return IndirectRun(first: first, count: count, array: array)
   }
 
   /// Enters blocks where the file has a hole. ENOSPC, with nothing entered, when there is no room for the trees.
   /// Metadata lock held; the caller stores the inode.
   func recordIndirect(_ extent: Extent) throws(Ext4Error) {
+    guard extent.physical.rawValue + UInt64(extent.count) <= PointerArray.limit else {
+      throw .errno(.noSpace)
+    }
     // First all arrays of pointers that it takes, then the pointers, which cannot fail for want of space.
     for isFilling in [false, true] {
       var done: UInt64 = 0
@@ -84,7 +70,7 @@ extension Inode {
         let count = min(UInt64(extent.count) - done, place.room)
         if isFilling {
           for index in 0..<count {
-            place.pointers[Int(index)] = UInt32(extent.physical.rawValue + done + index)
+            place.pointers.set(place.slot + Int(index), to: extent.physical + done + index)
           }
           if let buffer = place.buffer { volume.cache.markDirty(buffer) }
         }
@@ -97,51 +83,45 @@ extension Inode {
   private struct PointerPlace {
     /// Nil when it is in the inode.
     var buffer: BlockCache.Buffer?
-    var pointers: UnsafeMutablePointer<UInt32>
+    var pointers: PointerArray
+    var slot: Int
     var room: UInt64
   }
 
   /// Finds the place, making the arrays of pointers that lead to it.
   private func pointerPlace(at logical: UInt64) throws(Ext4Error) -> PointerPlace {
-    let inInode = UnsafeMutableRawPointer(raw)
-      .advanced(by: MemoryLayout<ext2_inode_large>.offset(of: \.i_block)!)
-      .assumingMemoryBound(to: UInt32.self)
-    if logical < Self.directCount {
-      return PointerPlace(pointers: inInode + Int(logical), room: Self.directCount - logical)
-    }
-    let perBlock = UInt64(volume.blockSize / 4)
-    var index = logical - Self.directCount
-    var span = perBlock
-    var root = 12
-    while index >= span {
-      index -= span
-      span *= perBlock
-      root += 1
-      guard root < 15 else { throw .errno(.fileTooLarge) }
-    }
-    var place = PointerPlace(pointers: inInode + root, room: 1)
+    guard var (slot, span, index) = root(of: logical) else { throw .errno(.fileTooLarge) }
+    var way = BlockMapWay(of: self)
+    var place = PointerPlace(
+      pointers: PointerArray(blockField), slot: slot,
+      room: logical < Self.directCount ? Self.directCount - logical : 1)
     while span > 1 {
-      let buffer = try array(behind: place)
-      span /= perBlock
-      let slot = Int(index / span)
+      let block = try array(behind: place, on: way)
+      let pointers = try way.enter(block)
+      span /= perArray
+      slot = Int(index / span)
       index %= span
       place = PointerPlace(
-        buffer: buffer, pointers: buffer.data.assumingMemoryBound(to: UInt32.self) + slot,
-        room: perBlock - UInt64(slot))
+        buffer: try volume.readBlock(block, of: number), pointers: pointers, slot: slot,
+        room: perArray - UInt64(slot))
     }
     return place
   }
 
   /// The array of pointers that the pointer at `place` leads to; a new one if there is none.
-  private func array(behind place: PointerPlace) throws(Ext4Error) -> BlockCache.Buffer {
-    let pointer = place.pointers.pointee
-    if pointer != 0 { return try volume.readBlock(BlockNumber(UInt64(pointer)), of: number) }
+  private func array(
+    behind place: PointerPlace, on way: borrowing BlockMapWay
+  ) throws(Ext4Error) -> BlockNumber {
+    if let known = try place.pointers.block(at: place.slot, in: way) { return known }
     let block = try volume.allocateMetadataBlock(for: self)
-    let buffer = try volume.newBlock(block, of: number)
-    volume.cache.markDirty(buffer)
-    place.pointers.pointee = UInt32(block.rawValue)
+    guard block.rawValue < PointerArray.limit else {
+      try volume.freeMetadataBlock(block, of: self)
+      throw .errno(.noSpace)
+    }
+    volume.cache.markDirty(try volume.newBlock(block, of: number))
+    place.pointers.set(place.slot, to: block)
     if let parent = place.buffer { volume.cache.markDirty(parent) }
-    return buffer
+    return block
   }
 
   /// Frees the blocks in [`first`, `end`), as far as the budget goes, and the arrays of pointers that are left empty. Metadata
@@ -149,58 +129,70 @@ extension Inode {
   func removeIndirect(
     from first: UInt64, to end: UInt64, _ budget: inout RemovalBudget
   ) throws(Ext4Error) {
-    let pointers = UnsafeMutableRawPointer(raw)
-      .advanced(by: MemoryLayout<ext2_inode_large>.offset(of: \.i_block)!)
-      .assumingMemoryBound(to: UInt32.self)
-    let perBlock = UInt64(volume.blockSize / 4)
+    let pointers = PointerArray(blockField)
+    var way = BlockMapWay(of: self)
     var start: UInt64 = 0
     var span: UInt64 = 1
-    for slot in 0..<15 {
-      if slot >= Int(Self.directCount) { span *= perBlock }
+    for slot in 0..<Self.rootCount {
+      if slot >= Int(Self.directCount) { span *= perArray }
       if start < end, start + span > first {
         try clear(
-          pointers + slot, span: span, from: first > start ? first - start : 0,
+          slot, of: pointers, &way, span: span, from: first > start ? first - start : 0,
           to: min(end - start, span), &budget)
       }
       start += span
     }
   }
 
-  /// Frees what lies in [`first`, `end`) of the `span` blocks below `pointer`, and the pointer if nothing is left. Returns
+  /// Frees what lies in [`first`, `end`) of the `span` blocks below a pointer, and the pointer if nothing is left. Returns
   /// whether that is so.
   @discardableResult
   private func clear(
-    _ pointer: UnsafeMutablePointer<UInt32>, span: UInt64, from first: UInt64, to end: UInt64,
-    _ budget: inout RemovalBudget
+    _ slot: Int, of pointers: PointerArray, _ way: inout BlockMapWay, span: UInt64,
+    from first: UInt64, to end: UInt64, _ budget: inout RemovalBudget
   ) throws(Ext4Error) -> Bool {
-    guard pointer.pointee != 0 else { return true }
+    guard let block = try pointers.block(at: slot, in: way) else { return true }
     guard budget.allowsAnother() else { return false }
-    let block = BlockNumber(UInt64(pointer.pointee))
-    guard volume.contains(block) else {
-      throw .corrupted(number, what: "a block number lies outside the file system")
-    }
     if span > 1 {
-      let buffer = try volume.readBlock(block, of: number)
-      let pointers = buffer.data.assumingMemoryBound(to: UInt32.self)
-      let perBlock = UInt64(volume.blockSize / 4)
-      let below = span / perBlock
-      var isEmpty = true
-      for slot in 0..<perBlock {
-        let start = slot * below
-        if start < end, start + below > first {
-          let isGone = try clear(
-            pointers + Int(slot), span: below, from: first > start ? first - start : 0,
-            to: min(end - start, below), &budget)
-          if !isGone { isEmpty = false }
-        } else if pointers[Int(slot)] != 0 {
-          isEmpty = false
-        }
+      // A second time there would be nothing but blocks that are free already, or another file's.
+      guard !removedArrays.contains(block) else {
+        throw .corrupted(number, what: "a block map uses an array of pointers twice")
       }
-      volume.cache.markDirty(buffer)
-      guard isEmpty else { return false }
+      guard try clearArray(in: block, &way, span: span, from: first, to: end, &budget) else {
+        return false
+      }
+      removedArrays.insert(block)
     }
-    pointer.pointee = 0
-    try freeData(BlockRun(first: block, count: 1))
+    let run = BlockRun(first: block, count: 1)
+    // What can fail comes first, so that the pointer goes together with the block.
+    try volume.loadBlockBitmaps(of: run)
+    pointers.clear(slot)
+    try freeData(run)
     return true
+  }
+
+  private func clearArray(
+    in block: BlockNumber, _ way: inout BlockMapWay, span: UInt64, from first: UInt64,
+    to end: UInt64, _ budget: inout RemovalBudget
+  ) throws(Ext4Error) -> Bool {
+    let pointers = try way.enter(block)
+    // Even after an error the array says what is left of it.
+    defer { way.leave() }
+    let buffer = try volume.readBlock(block, of: number)
+    volume.cache.markDirty(buffer)
+    let below = span / perArray
+    var isEmpty = true
+    for slot in 0..<perArray {
+      let start = slot * below
+      if start < end, start + below > first {
+        let isGone = try clear(
+          Int(slot), of: pointers, &way, span: below, from: first > start ? first - start : 0,
+          to: min(end - start, below), &budget)
+        if !isGone { isEmpty = false }
+      } else if !pointers.isHole(at: Int(slot)) {
+        isEmpty = false
+      }
+    }
+    return isEmpty
   }
 }

@@ -98,6 +98,7 @@ extension Inode {
     try volume.synchronize()
     try volume.checkpoint()
     guard isRegularFile, !hasInlineData.load(ordering: .relaxed) else { return }
+    var walk = MappingWalk(over: self)
     var position = FileOffset(0)
     let end = FileOffset(sizeInBytes.load(ordering: .acquiring))
     while position < end {
@@ -109,7 +110,7 @@ extension Inode {
             count: mapping.length >> volume.blockShift)
         }
       }
-      position = mapping.end
+      position = try walk.pass(mapping, from: position)
     }
   }
 }

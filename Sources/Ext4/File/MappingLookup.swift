@@ -10,7 +10,7 @@ extension Inode {
   func mapping(at position: FileOffset, metadataHeld: Bool = false) throws(Ext4Error) -> Mapping {
     if let known = mappings.lookup(position, for: .read) { return known }
     if metadataHeld { return try loadMappings(at: position) }
-    return try volume.metadata.withLock { () throws(Ext4Error) in
+    return try volume.withMetadata { () throws(Ext4Error) in
       try loadMappings(at: position)
     }
   }
@@ -45,9 +45,10 @@ extension Inode {
   public func loadAllMappings() throws(Ext4Error) {
     guard isRegularFile, !hasInlineData.load(ordering: .acquiring) else { return }
     try io.withReadLock { () throws(Ext4Error) in
+      var walk = MappingWalk(over: self)
       var position = FileOffset(0)
       let end = FileOffset(sizeInBytes.load(ordering: .acquiring))
-      while position < end { position = try mapping(at: position).end }
+      while position < end { position = try walk.pass(try mapping(at: position), from: position) }
     }
   }
 
@@ -70,23 +71,20 @@ extension Inode {
 
   private func loadExtents(at position: FileOffset) throws(Ext4Error) -> [Mapping] {
     guard position < mapEnd else { return [.hole(at: position, length: .max - position.rawValue)] }
-    let tree = try ExtentTree(of: self)
+    var search = ExtentSearch(of: self)
     let start = LogicalBlock(UInt32(position.rawValue >> volume.blockShift))
     var found: [Mapping] = []
     var behind = FileOffset(UInt64(start.rawValue) << volume.blockShift)
-    var extent = try tree.extent(coveringOrBehind: start)
+    var extent = try search.extent(coveringOrBehind: start.rawValue)
     while let current = extent {
       let mapping = current.mapping(blockShift: volume.blockShift)
-      guard mapping.end > behind else {
-        throw .corrupted(number, what: "the extents of a file are out of order")
-      }
       if mapping.offset > behind {
         found.append(.hole(at: behind, length: mapping.offset - behind))
       }
       found.append(mapping)
       behind = mapping.end
       guard found.count < Self.window else { return found }
-      extent = try tree.next()
+      extent = try search.next()
     }
     if behind < mapEnd { found.append(.hole(at: behind, length: mapEnd - behind)) }
     return found
@@ -96,10 +94,16 @@ extension Inode {
   private func loadIndirectBlocks(at position: FileOffset) throws(Ext4Error) -> [Mapping] {
     guard position < mapEnd else { return [.hole(at: position, length: .max - position.rawValue)] }
     var found: [Mapping] = []
+    var arrays: [BlockNumber: UInt64] = [:]
     var block = position.rawValue >> volume.blockShift
     let end = mapEnd.rawValue >> volume.blockShift
     while block < end, found.count < Self.window {
       let run = try indirectRun(at: block)
+      if let array = run.array,
+        arrays.updateValue(array.start, forKey: array.block) ?? array.start != array.start
+      {
+        throw .corrupted(number, what: "a block map uses an array of pointers twice")
+      }
       let offset = FileOffset(block << volume.blockShift)
       let length = min(run.count, end - block) << volume.blockShift
       if let first = run.first {

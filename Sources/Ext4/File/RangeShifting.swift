@@ -106,22 +106,24 @@ extension Inode {
       mappings.withReadFork { $0.invalidate(from: FileOffset(start), to: mapEnd) }
     }
     defer { noteTreeChange() }
-    guard rootNode.isValid else { throw damagedTree }
+    let root = try soundRootNode()
     // Checksums of nodes need the inode's block in memory.
     try store()
-    return try move(&shift, in: rootNode, nil, until: limit)
+    return try move(&shift, in: root, nil, of: ExtentNode.wholeFile, until: limit)
   }
 
-  /// The same below `node`. Whatever happens, its entries say what is below them.
+  /// The same below `node`, which describes blocks of the file in `range`. Whatever happens, its entries say what is below them.
   private func move(
-    _ shift: inout ExtentShift, in node: ExtentNode, _ buffer: BlockCache.Buffer?, until limit: Int
+    _ shift: inout ExtentShift, in node: ExtentNode, _ buffer: BlockCache.Buffer?,
+    of range: Range<UInt64>, until limit: Int
   ) throws(Ext4Error) -> Bool {
     var entries = Array(node.entries)
     var isChanged = false
     let result = Result { () throws(Ext4Error) in
       try node.depth == 0
         ? moveExtents(&shift, &entries, &isChanged)
-        : moveBelow(&shift, &entries, depth: node.depth, &isChanged, until: limit)
+        : moveBelow(
+          &shift, &entries, depth: node.depth, upTo: range.upperBound, &isChanged, until: limit)
     }
     if isChanged {
       node.fill(with: entries[...], depth: node.depth)
@@ -148,16 +150,16 @@ extension Inode {
   }
 
   private func moveBelow(
-    _ shift: inout ExtentShift, _ entries: inout [ExtentNode.Entry], depth: Int,
+    _ shift: inout ExtentShift, _ entries: inout [ExtentNode.Entry], depth: Int, upTo last: UInt64,
     _ isChanged: inout Bool, until limit: Int
   ) throws(Ext4Error) -> Bool {
     for index in shift.order(of: entries.indices) {
-      let end = index + 1 < entries.count ? UInt64(entries[index + 1].logical) : UInt64.max
-      guard end > shift.pending.lowerBound,
-        UInt64(entries[index].logical) < shift.pending.upperBound
-      else { continue }
+      let end = index + 1 < entries.count ? UInt64(entries[index + 1].logical) : last
+      guard UInt64(entries[index].logical) < end else { throw damagedTree }
+      let range = UInt64(entries[index].logical)..<end
+      guard range.overlaps(shift.pending) else { continue }
       guard volume.changedBlockCount < limit else { return false }
-      let buffer = try readNode(entries[index].child, depth: depth - 1)
+      let buffer = try readNode(entries[index].child, depth: depth - 1, of: range)
       let child = ExtentNode(buffer.data, size: volume.blockSize)
       defer {
         if let first = child.entries.first(where: { _ in true })?.logical,
@@ -167,7 +169,7 @@ extension Inode {
           isChanged = true
         }
       }
-      guard try move(&shift, in: child, buffer, until: limit) else { return false }
+      guard try move(&shift, in: child, buffer, of: range, until: limit) else { return false }
     }
     return true
   }
@@ -189,13 +191,14 @@ extension Inode {
 
   /// The block behind the last that is mapped.
   private func lastMappedBlock() throws(Ext4Error) -> UInt64 {
-    guard rootNode.isValid else { throw damagedTree }
-    var node = rootNode
+    var node = try soundRootNode()
     while node.depth > 0 {
-      guard let last = Array(node.entries).last else { throw damagedTree }
+      guard node.entryCount > 0 else { throw damagedTree }
+      let last = node.entry(at: node.entryCount - 1)
+      let range = UInt64(last.logical)..<ExtentNode.wholeFile.upperBound
       node = ExtentNode(
-        try readNode(last.child, depth: node.depth - 1).data, size: volume.blockSize)
+        try readNode(last.child, depth: node.depth - 1, of: range).data, size: volume.blockSize)
     }
-    return Array(node.entries).last?.extent.end ?? 0
+    return node.entryCount > 0 ? node.entry(at: node.entryCount - 1).extent.end : 0
   }
 }

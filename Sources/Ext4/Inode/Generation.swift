@@ -13,7 +13,7 @@ extension Inode {
     try volume.requireWritable()
     try volume.change { () throws(Ext4Error) in
       if knownGeneration == nil { knownGeneration = self.generation }
-      raw.pointee.i_generation = generation
+      self.generation = generation
       noteChangeTime()
       try store()
     }

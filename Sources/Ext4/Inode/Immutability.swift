@@ -51,7 +51,7 @@ extension Inode {
   /// EPERM where new data for an immutable file comes from a writer and not from the kernel's cache, which has taken it before the
   /// file became immutable. No lock is held.
   func requireWritable(_ options: WriteOptions) throws(Ext4Error) {
-    let isImmutable = raw.pointee.i_flags & InodeFlags.immutable.rawValue != 0
+    let isImmutable = flagsNow.contains(.immutable)
     guard !isImmutable || options.contains(.writeback) else { throw .errno(.notPermitted) }
   }
 

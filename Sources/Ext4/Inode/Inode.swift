@@ -1,6 +1,7 @@
 import CExt2FS
 import Glibc
 import IomapCache
+import Journal
 import Synchronization
 
 /// An inode in memory: its on-disk form, and what is cached about it.
@@ -37,6 +38,7 @@ public final class Inode: @unchecked Sendable {
   /// Until when, in seconds since 1970, reading leaves the access time alone with `relatime`; 0 when that has to be worked out.
   let accessCurrentUntil = Atomic<Int64>(0)
   let writeBehind = WriteBehind()
+  public let pageCache = PageCacheState()
   /// Blocks were taken for data since the kernel was last told.
   let hasNewBlocks = Atomic<Bool>(false)
   /// The kernel has been told the attributes, and has not been told since that they have changed.
@@ -71,6 +73,8 @@ public final class Inode: @unchecked Sendable {
   let lastChange = Atomic<UInt64>(0)
   /// Blocks taken ahead of a growing file, beyond what was asked for. Changed under the metadata lock.
   var blocksAhead: Range<UInt64>?
+  /// The arrays of pointers that a removal of blocks, which is not done yet, has freed. Belongs to the metadata lock.
+  var removedArrays: Set<BlockNumber> = []
   let hasBlocksAhead = Atomic<Bool>(false)
   /// The blocks ahead are about to be given back, unless somebody uses the file before. Set under `io`, held exclusively.
   let isTrimAnnounced = Atomic<Bool>(false)
@@ -107,10 +111,10 @@ public final class Inode: @unchecked Sendable {
   init(number: InodeNumber, volume: Volume, raw: UnsafeMutablePointer<ext2_inode_large>) {
     self.number = number
     self.volume = volume
-    io = ReadWriteLock(willWait: volume.device.willWait)
+    io = ReadWriteLock(.inode, of: volume.device)
     budget = volume.mappingBudget
     self.raw = raw
-    sizeInBytes = Atomic(Self.size(raw))
+    sizeInBytes = Atomic(Self.size(raw, volume.features))
     hasInlineData = Atomic(raw.pointee.i_flags & InodeFlags.inlineData.rawValue != 0)
     hasJournalFlag = Atomic(raw.pointee.i_flags & InodeFlags.journalData.rawValue != 0)
   }
@@ -122,6 +126,8 @@ public final class Inode: @unchecked Sendable {
 
   /// Writes the on-disk form to the inode table (in memory, until the next commit). Metadata lock held.
   func store() throws(Ext4Error) {
+    // Also when it fails: what it was to store stands in memory.
+    volume.cache.noteChange()
     let code = raw.withMemoryRebound(to: ext2_inode.self, capacity: 1) {
       ext2fs_write_inode_full(volume.fs, number.rawValue, $0, CInt(volume.inodeSize))
     }
@@ -135,7 +141,7 @@ public final class Inode: @unchecked Sendable {
       ext2fs_read_inode_full(volume.fs, number.rawValue, $0, CInt(volume.inodeSize))
     }
     try check(code, "reading the inode", number)
-    sizeInBytes.store(Self.size(raw), ordering: .releasing)
+    sizeInBytes.store(Self.size(raw, volume.features), ordering: .releasing)
     hasInlineData.store(flags.contains(.inlineData), ordering: .releasing)
     hasJournalFlag.store(flags.contains(.journalData), ordering: .releasing)
   }
@@ -144,10 +150,6 @@ public final class Inode: @unchecked Sendable {
   @inline(__always)
   func withRaw<R>(_ body: (UnsafeMutablePointer<ext2_inode>) -> R) -> R {
     raw.withMemoryRebound(to: ext2_inode.self, capacity: 1, body)
-  }
-
-  private static func size(_ raw: UnsafeMutablePointer<ext2_inode_large>) -> UInt64 {
-    UInt64(raw.pointee.i_size_high) << 32 | UInt64(raw.pointee.i_size)
   }
 }
 
@@ -189,7 +191,7 @@ extension Inode {
 
   /// Bytes. A change reaches the data path at once.
   public var size: UInt64 {
-    get { Self.size(raw) }
+    get { Self.size(raw, volume.features) }
     set {
       raw.pointee.i_size = UInt32(truncatingIfNeeded: newValue)
       raw.pointee.i_size_high = UInt32(newValue >> 32)
@@ -203,7 +205,10 @@ extension Inode {
     set { raw.pointee.i_links_count = newValue }
   }
 
-  public var generation: UInt32 { raw.pointee.i_generation }
+  public internal(set) var generation: UInt32 {
+    get { raw.pointee.i_generation }
+    set { raw.pointee.i_generation = newValue }
+  }
 
   /// What `st_blocks` reports: 512-byte sectors.
   public var sectorCount: UInt64 {
@@ -213,10 +218,11 @@ extension Inode {
     return flags.contains(.hugeFile) ? count * UInt64(volume.blockSize / 512) : count
   }
 
-  /// The block that holds extended attributes; nil for none.
+  /// The block that holds extended attributes; nil for none. Without the 64bit feature its number has 32 bits (ext4_iget).
   var attributeBlock: UInt64? {
-    let block =
-      UInt64(raw.pointee.osd2.linux2.l_i_file_acl_high) << 32 | UInt64(raw.pointee.i_file_acl)
+    let isWide = volume.features.incompatible.contains(.wideBlockNumbers)
+    let high = isWide ? UInt64(raw.pointee.osd2.linux2.l_i_file_acl_high) << 32 : 0
+    let block = high | UInt64(raw.pointee.i_file_acl)
     return block == 0 ? nil : block
   }
 

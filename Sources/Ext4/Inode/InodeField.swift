@@ -26,7 +26,7 @@ extension Inode {
   func hasRoom(for field: InodeField) -> Bool {
     let goodOldSize = MemoryLayout<ext2_inode>.size
     guard volume.inodeSize > goodOldSize else { return false }
-    return goodOldSize + Int(raw.pointee.i_extra_isize) >= field.offset + 4
+    return goodOldSize + extraFieldsSize >= field.offset + 4
   }
 
   /// A field that there is room for.

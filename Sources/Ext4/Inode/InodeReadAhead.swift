@@ -1,4 +1,3 @@
-import CExt2FS
 import Journal
 
 /// Inodes are wanted together with those beside them: before one is read, the blocks of the inode table around it are asked for
@@ -25,13 +24,13 @@ struct InodeReadAhead {
 extension Volume {
   /// The inode is about to be read. Metadata lock held.
   func readAhead(of number: InodeNumber) {
-    let perGroup = superblock.pointee.s_inodes_per_group
+    let perGroup = geometry.inodesPerGroup
     let (group, index) = (number.rawValue - 1).quotientAndRemainder(dividingBy: perGroup)
-    let perBlock = UInt32(blockSize / inodeSize)
-    let table = ext2fs_inode_table_loc(fs, group)
+    let perBlock = geometry.inodesPerBlock
+    let table = descriptors.inodeTable(of: group).rawValue
     let block = table + UInt64(index / perBlock)
     guard !cache.contains(BlockNumber(block)) else { return }
-    let used = perGroup - min(ext2fs_bg_itable_unused(fs, group), perGroup)
+    let used = perGroup - descriptors.unusedInodes(of: group)
     let end = table + UInt64((used + perBlock - 1) / perBlock)
     if let range = inodeReadAhead.range(around: block, in: table..<end) {
       device.willRead(

@@ -145,12 +145,12 @@ extension Volume {
   /// The inode, read from disk if need be. ESTALE for a number that no inode can have. Metadata lock held.
   func inode(_ number: InodeNumber) throws(Ext4Error) -> Inode {
     if let inode = inodes[number] { return inode }
-    guard number.rawValue >= 1, number.rawValue <= superblock.pointee.s_inodes_count else {
-      throw .errno(.staleNFSFileHandle)
-    }
+    guard geometry.contains(number) else { throw .errno(.staleNFSFileHandle) }
     readAhead(of: number)
     let inode = Inode(number: number, volume: self, raw: makeRawInode())
     try inode.reload()
+    // A free inode may hold anything.
+    if inode.linkCount > 0 { try inode.judge() }
     inodes.insert(inode)
     return inode
   }
@@ -158,10 +158,9 @@ extension Volume {
   /// The inode that a directory entry of `parent` names. An entry that names a reserved or free inode is
   /// corruption (EUCLEAN), as in ext4_iget. Metadata lock held.
   func inode(_ number: InodeNumber, namedIn parent: Inode) throws(Ext4Error) -> Inode {
-    let first = max(superblock.pointee.s_first_ino, 11)
-    guard number == .root || number.rawValue >= first,
-      number.rawValue <= superblock.pointee.s_inodes_count
-    else { throw .corrupted(parent.number, what: "a directory entry has a bad inode number") }
+    guard number == .root || geometry.isForFiles(number) else {
+      throw .corrupted(parent.number, what: "a directory entry has a bad inode number")
+    }
     let inode = try inode(number)
     guard inode.linkCount > 0, inode.fileType != nil, !inode.flags.contains(.attributeValue)
     else {

@@ -2,7 +2,7 @@
 extension Inode {
   /// Changes of the inode and of its data. No lock is held: who sets the flag meanwhile has not been answered yet.
   public var isSynchronous: Bool {
-    raw.pointee.i_flags & InodeFlags.synchronous.rawValue != 0
+    flagsNow.contains(.synchronous)
   }
 
   /// Changes of the directory's entries.

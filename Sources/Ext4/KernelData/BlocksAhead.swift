@@ -78,9 +78,16 @@ extension Inode {
 
   /// Frees the blocks ahead. The kernel must not know them any more. Metadata lock held.
   func trimBlocksAhead() throws(Ext4Error) {
-    defer { setBlocksAhead(nil) }
-    guard linkCount > 0, let blocks = trimmable else { return }
-    try removeBlocks(from: UInt32(blocks.lowerBound), to: blocks.upperBound)
-    try store()
+    do throws(Ext4Error) {
+      if linkCount > 0, let blocks = trimmable {
+        try removeBlocks(from: UInt32(blocks.lowerBound), to: blocks.upperBound)
+        try store()
+      }
+    } catch {
+      // It begins again.
+      if !error.isNotInMemory { setBlocksAhead(nil) }
+      throw error
+    }
+    setBlocksAhead(nil)
   }
 }

@@ -18,7 +18,9 @@ extension Inode {
         })
       else { return false }
       if !plan.extents[0].isUnwritten { try zero(plan) }
-      try volume.metadata.withLock { () throws(Ext4Error) in try record(plan) }
+      try volume.metadata.withLock { () throws(Ext4Error) in
+        try volume.step { () throws(Ext4Error) in try record(plan) }
+      }
       return true
     }
   }

@@ -39,7 +39,7 @@ extension Volume {
 
   /// What identifies the file system: 16 bytes.
   public var uuid: [UInt8] {
-    metadata.withLock { withUnsafeBytes(of: superblock.pointee.s_uuid) { Array($0) } }
+    metadata.withLock { superblock.uuid }
   }
 }
 
@@ -58,6 +58,7 @@ extension Inode {
     guard hasServerData.load(ordering: .acquiring) else { return }
     try volume.synchronizeDevice()
     try io.withReadLock { () throws(Ext4Error) in
+      var walk = MappingWalk(over: self)
       var position = FileOffset(0)
       while position < mapEnd, !hasInlineData.load(ordering: .relaxed) {
         let mapping = try mapping(at: position)
@@ -66,7 +67,7 @@ extension Inode {
           volume.forgetDeviceCopies(
             of: BlockRun(first: first, count: mapping.length >> volume.blockShift))
         }
-        position = mapping.end
+        position = try walk.pass(mapping, from: position)
       }
     }
     hasServerData.store(false, ordering: .releasing)

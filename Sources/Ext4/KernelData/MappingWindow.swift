@@ -24,11 +24,11 @@ public struct MappingWindow {
   public var limit: UInt64 { inode.mapEnd.rawValue }
 
   /// Calls `body` with `first` and the mappings behind it, in order, until `body` returns false or the file's map ends. Mappings
-  /// that are not in memory are read from disk.
+  /// that are not in memory are read from disk. Data in the inode is the only mapping that its file has.
   public func walk(_ body: (Mapping) -> Bool) throws(Ext4Error) {
     var mapping = first
     while body(mapping) {
-      guard mapping.end < inode.mapEnd else { return }
+      guard mapping.kind != .inline, mapping.end < inode.mapEnd else { return }
       mapping = inode.marked(try inode.mapping(at: mapping.end))
     }
   }
@@ -99,5 +99,5 @@ extension Inode {
   }
 
   /// The form of the map never changes while the file has one, so that this takes no lock.
-  private var usesExtents: Bool { raw.pointee.i_flags & InodeFlags.extents.rawValue != 0 }
+  private var usesExtents: Bool { flagsNow.contains(.extents) }
 }

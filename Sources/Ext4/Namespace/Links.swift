@@ -5,7 +5,7 @@ extension Volume {
   /// The inode with this number, for a caller that the kernel has named it to.
   public func node(_ number: InodeNumber) throws(Ext4Error) -> Inode {
     if let inode = inodes[number] { return inode }
-    return try metadata.withLock { () throws(Ext4Error) in
+    return try withMetadata { () throws(Ext4Error) in
       boundCache()
       return try inode(number)
     }
@@ -17,7 +17,7 @@ extension Volume {
   /// "." may be looked up in what is no directory: the kernel asks so for an inode that it knows the number of, by a handle that NFS
   /// or open_by_handle_at(2) have kept. It compares the generations. ESTALE if the inode has no names.
   public func lookup(_ name: FileName, in directory: Inode) throws(Ext4Error) -> Inode {
-    try metadata.withLock { () throws(Ext4Error) in
+    try withMetadata { () throws(Ext4Error) in
       boundCache()
       if name.isCurrent {
         try requireInUse(directory)
@@ -37,7 +37,7 @@ extension Volume {
   /// its FORGET may not have been served yet.) Metadata lock held.
   private func requireInUse(_ inode: Inode) throws(Ext4Error) {
     let isOwn =
-      inode.number != .root && inode.number.rawValue < max(superblock.pointee.s_first_ino, 11)
+      inode.number != .root && !geometry.isForFiles(inode.number)
     let isUsed = inode.linkCount > 0 && inode.fileType != nil
     guard !isOwn, isUsed, !inode.flags.contains(.attributeValue) else {
       throw .errno(.staleNFSFileHandle)
@@ -93,6 +93,7 @@ extension Volume {
       try inode.requireLinkable()
       try requireNewName(name, in: directory)
       try directory.requireSameProject(as: inode)
+      try requireStorable([inode, directory])
       try directory.insertEntry(name, inode.number, type: type)
       if inode.mayGetFirstName { try inode.noteFirstName() }
       inode.linkCount += 1
@@ -111,6 +112,7 @@ extension Volume {
       let inode = try target(of: name, in: directory)
       try directory.requireRemovable(inode)
       guard !inode.isDirectory else { throw .errno(.isDirectory) }
+      try requireStorable([inode, directory])
       try directory.removeEntry(name)
       try directory.touch()
       try dropLink(of: inode)
@@ -127,6 +129,7 @@ extension Volume {
       try directory.requireRemovable(inode)
       guard inode.isDirectory else { throw .errno(.notDirectory) }
       guard try inode.isEmptyDirectory() else { throw .errno(.directoryNotEmpty) }
+      try requireStorable([inode, directory])
       try directory.removeEntry(name)
       directory.removeSubdirectory()
       try directory.touch()

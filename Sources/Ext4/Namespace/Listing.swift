@@ -4,20 +4,34 @@ extension Volume {
   /// Calls `body` for the entries of `directory` from position `cookie` on, until it returns false. Where it asks for the
   /// status of an entry it gets one, and has a reference to the inode from then on (see `forget`).
   ///
-  /// The function handed to `body` is nil for "." and "..", which are never referred to.
+  /// When it cannot have a status it returns false, and may be called for the same entry again: the inode was not in memory, and is
+  /// now.
   public func list(
     _ directory: Inode, from cookie: UInt64, _ body: (ListedEntry) -> Bool
   ) throws(Ext4Error) {
-    try metadata.withLock { () throws(Ext4Error) in
+    var position = cookie
+    let progress = ListingProgress()
+    try withMetadata { () throws(Ext4Error) in
       boundCache()
       guard directory.isDirectory else { throw .errno(.notDirectory) }
-      try directory.forEachEntry(from: cookie) { name, number, type, next in
-        body(
+      progress.absence = nil
+      try directory.forEachEntry(from: position) { name, number, type, next in
+        let goesOn = body(
           ListedEntry(
-            name: name, inode: number, type: type, next: next, volume: self, directory: directory))
+            name: name, inode: number, type: type, next: next, volume: self, directory: directory,
+            progress: progress))
+        if goesOn { position = next }
+        return goesOn
       }
+      if let absence = progress.absence { throw absence }
     }
   }
+}
+
+/// What stands in the way of a listing.
+private final class ListingProgress {
+  /// The block that would have been waited for.
+  var absence: Ext4Error?
 }
 
 /// An entry of a directory that is being listed; valid until the function it was handed to returns.
@@ -31,6 +45,7 @@ public struct ListedEntry {
   // Not counted: whoever has called holds both.
   fileprivate unowned(unsafe) let volume: Volume
   fileprivate unowned(unsafe) let directory: Inode
+  fileprivate unowned(unsafe) let progress: ListingProgress
 
   /// "." or "..".
   public var isSelfOrParent: Bool {
@@ -39,7 +54,13 @@ public struct ListedEntry {
 
   /// The entry's status; the caller holds a reference to its inode from now on.
   public func referencedStatus() throws(Ext4Error) -> FileStatus {
-    let inode = try volume.inode(inode, namedIn: directory)
+    let inode: Inode
+    do throws(Ext4Error) {
+      inode = try volume.inode(self.inode, namedIn: directory)
+    } catch {
+      if error.isNotInMemory { progress.absence = error }
+      throw error
+    }
     volume.inodes.reference(inode)
     inode.noteAttributesKnown()
     return inode.statusLocked()

@@ -59,11 +59,12 @@ extension Volume {
     return try change(credits: creationCredits) { () throws(Ext4Error) in
       try requireNewName(name, in: directory)
       if node.fileType == .directory { try requireRoomForSubdirectory(in: directory) }
+      try directory.requireStorable()
       let inode = try makeInode(for: node, in: directory)
       do throws(Ext4Error) {
         try directory.insertEntry(name, inode.number, type: node.fileType)
       } catch {
-        try freeInode(inode)
+        undo { () throws(Ext4Error) in try freeInode(inode) }
         throw error
       }
       if node.fileType == .directory { directory.addSubdirectory() }
@@ -99,7 +100,7 @@ extension Volume {
       }
       try inode.store()
     } catch {
-      try freeInode(inode)
+      undo { () throws(Ext4Error) in try freeInode(inode) }
       throw error
     }
     return inode
@@ -108,7 +109,7 @@ extension Volume {
   /// `grpid`, by option or by the superblock (EXT4_DEFM_BSDGROUPS). Set-group-ID bits are not handed down then (fs/ext4/ialloc.c).
   private var takesGroupsFromDirectories: Bool {
     options.groupsFromDirectory
-      ?? (superblock.pointee.s_default_mount_opts & UInt32(EXT2_DEFM_BSDGROUPS) != 0)
+      ?? superblock.takesGroupsFromDirectories
   }
 
   private func fill(

@@ -88,6 +88,9 @@ extension Volume {
       try requireNotBelow(new.directory, moved)
       if replaced == nil { try requireRoomForSubdirectory(in: new.directory) }
     }
+    try requireStorable([moved, old.directory, new.directory, replaced])
+    // It stands in the first block of what moves, and in the old directory's, which have been read.
+    if changesParent { _ = try moved.lookup(.parent) }
     var whiteout: Inode?
     if flags.contains(.whiteout) {
       whiteout = try makeInode(
@@ -101,7 +104,7 @@ extension Volume {
       do throws(Ext4Error) {
         try new.directory.insertEntry(new.name, moved.number, type: type)
       } catch {
-        if let whiteout { try freeInode(whiteout) }
+        if let whiteout { undo { () throws(Ext4Error) in try freeInode(whiteout) } }
         throw error
       }
     }
@@ -140,6 +143,8 @@ extension Volume {
         try requireRoomForSubdirectory(in: first.isDirectory ? new.directory : old.directory)
       }
     }
+    try requireStorable([first, second, old.directory, new.directory])
+    for inode in [first, second] where inode.isDirectory { _ = try inode.lookup(.parent) }
     try new.directory.replaceEntry(new.name, with: first.number, type: firstType)
     try old.directory.replaceEntry(old.name, with: second.number, type: secondType)
     if old.directory !== new.directory {
@@ -173,12 +178,16 @@ extension Volume {
   /// since a damaged one may differ.
   private func requireNotBelow(_ directory: Inode, _ ancestor: Inode) throws(Ext4Error) {
     var current = directory
-    var remaining = superblock.pointee.s_inodes_count
+    // A way that leads back to a directory where it has been, one at a power of two of its steps, has no end (Brent).
+    var seen = directory.number
+    var steps = 0
     while current.number != .root {
       guard current !== ancestor else { throw .errno(.invalidArgument) }
-      guard remaining > 0, let parent = try current.lookup(.parent), parent.inode != current.number
-      else { throw .corrupted(current.number, what: "a directory does not lead to the root") }
-      remaining -= 1
+      guard let parent = try current.lookup(.parent), parent.inode != seen else {
+        throw .corrupted(current.number, what: "a directory does not lead to the root")
+      }
+      steps += 1
+      if steps & (steps - 1) == 0 { seen = parent.inode }
       current = try inode(parent.inode, namedIn: current)
     }
     guard ancestor.number != .root else { throw .errno(.invalidArgument) }

@@ -20,7 +20,7 @@ extension Inode {
 
   /// Where the link points. EUCLEAN if what is stored cannot be a target.
   public func linkTarget() throws(Ext4Error) -> [UInt8] {
-    try volume.metadata.withLock { () throws(Ext4Error) in
+    try volume.withMetadata { () throws(Ext4Error) in
       guard isSymbolicLink else { throw .errno(.invalidArgument) }
       guard !flags.contains(.encrypted) else { throw .errno(.noKey) }
       let count = Int(min(size, UInt64(volume.blockSize)))
@@ -31,7 +31,7 @@ extension Inode {
         guard count < Self.inlineCapacity else {
           throw .corrupted(number, what: "a symbolic link is longer than its inode")
         }
-        target = withUnsafeBytes(of: &raw.pointee.i_block) { Array($0[..<count]) }
+        target = Array(blockField[..<count])
       } else {
         guard count > 0, let block = try block(at: LogicalBlock(0)) else {
           throw .corrupted(number, what: "a symbolic link has no target")
@@ -51,10 +51,8 @@ extension Inode {
     guard !target.isEmpty else { throw .errno(.noSuchFileOrDirectory) }
     guard target.count < volume.blockSize else { throw .errno(.fileNameTooLong) }
     if target.count < Self.inlineCapacity {
-      withUnsafeMutableBytes(of: &raw.pointee.i_block) { bytes in
-        bytes.initializeMemory(as: UInt8.self, repeating: 0)
-        bytes.copyBytes(from: target)
-      }
+      _ = blockField.initializeMemory(as: UInt8.self, repeating: 0)
+      blockField.copyBytes(from: target)
       size = UInt64(target.count)
       return try store()
     }

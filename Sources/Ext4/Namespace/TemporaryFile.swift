@@ -14,7 +14,12 @@ extension Volume {
       inode.linkCount = 0
       inode.isUnlinked.store(true, ordering: .releasing)
       inode.mayGetFirstName = true
-      try addOrphan(inode)
+      do throws(Ext4Error) {
+        try addOrphan(inode)
+      } catch {
+        undo { () throws(Ext4Error) in try freeInode(inode) }
+        throw error
+      }
       inodes.reference(inode)
       return inode
     }

@@ -5,6 +5,7 @@ public struct Features: Sendable {
     public init(rawValue: UInt32) { self.rawValue = rawValue }
     public static let hasJournal = Self(rawValue: 0x0004)
     public static let extendedAttributes = Self(rawValue: 0x0008)
+    public static let resizeInode = Self(rawValue: 0x0010)
     public static let directoryIndex = Self(rawValue: 0x0020)
     public static let fastCommit = Self(rawValue: 0x0400)
     public static let orphanFile = Self(rawValue: 0x1000)

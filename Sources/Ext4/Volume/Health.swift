@@ -9,4 +9,12 @@ final class Health: Sendable {
   var isReadOnly: Bool { readOnly.load(ordering: .acquiring) }
 
   func becomeReadOnly() { readOnly.store(true, ordering: .releasing) }
+
+  private let firstDataError = Mutex<Ext4Error?>(nil)
+
+  /// The first error of writing the data of files: those who wrote may have been told nothing, where the data came from the
+  /// kernel's cache.
+  var dataError: Ext4Error? { firstDataError.withLock { $0 } }
+
+  func note(dataError error: Ext4Error) { firstDataError.withLock { $0 = $0 ?? error } }
 }

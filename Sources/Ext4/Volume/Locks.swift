@@ -1,14 +1,20 @@
 import Glibc
+import Journal
+import Synchronization
 
 /// A lock that lets readers in together and writers alone.
 final class ReadWriteLock: @unchecked Sendable {
   private let lock: UnsafeMutablePointer<pthread_rwlock_t>
-  private let willWait: @Sendable () -> Void
+  private let device: BlockDevice
+  private let role: ObservedLock.Role
+  private let prefersWriters: Bool
 
-  /// `willWait` is called by those who have to wait for it. `prefersWriters`: a writer that waits keeps new readers out, so that no stream of them keeps it waiting for ever. A reader
+  /// The device is told before a thread waits. `prefersWriters`: a writer that waits keeps new readers out, so that no stream of them keeps it waiting for ever. A reader
   /// must not ask for the lock a second time then.
-  init(prefersWriters: Bool = false, willWait: @escaping @Sendable () -> Void) {
-    self.willWait = willWait
+  init(_ role: ObservedLock.Role, of device: BlockDevice, prefersWriters: Bool = false) {
+    self.role = role
+    self.device = device
+    self.prefersWriters = prefersWriters
     lock = .allocate(capacity: 1)
     lock.initialize(to: pthread_rwlock_t())
     var attributes = pthread_rwlockattr_t()
@@ -28,33 +34,58 @@ final class ReadWriteLock: @unchecked Sendable {
 
   @inline(__always)
   func withReadLock<R, E>(_ body: () throws(E) -> R) throws(E) -> R {
+    if let observer = device.lockObserver { willTake(observer, shared: true) }
     if pthread_rwlock_tryrdlock(lock) != 0 {
-      willWait()
+      device.willWait()
       pthread_rwlock_rdlock(lock)
     }
-    defer { pthread_rwlock_unlock(lock) }
+    defer { unlock() }
     return try body()
   }
 
   @inline(__always)
   func withWriteLock<R, E>(_ body: () throws(E) -> R) throws(E) -> R {
+    if let observer = device.lockObserver { willTake(observer, shared: false) }
     if pthread_rwlock_trywrlock(lock) != 0 {
-      willWait()
+      device.willWait()
       pthread_rwlock_wrlock(lock)
     }
-    defer { pthread_rwlock_unlock(lock) }
+    defer { unlock() }
     return try body()
   }
+
+  @inline(__always)
+  private func unlock() {
+    pthread_rwlock_unlock(lock)
+    if let observer = device.lockObserver { didRelease(observer) }
+  }
+
+  private var observed: ObservedLock {
+    ObservedLock(role, identity: UInt(bitPattern: lock), prefersWriters: prefersWriters)
+  }
+
+  @inline(never)
+  private func willTake(_ observer: any LockObserver, shared: Bool) {
+    observer.willTake(observed, shared: shared)
+  }
+
+  @inline(never)
+  private func didRelease(_ observer: any LockObserver) { observer.didRelease(observed) }
 }
 
 /// The lock of everything that libext2fs touches.
 final class MetadataLock: @unchecked Sendable {
   private let lock: UnsafeMutablePointer<pthread_mutex_t>
-  private let willWait: @Sendable () -> Void
+  private let device: BlockDevice
+  private let role: ObservedLock.Role
+  private let waiting = Atomic<Int>(0)
+  /// How often one that had to wait has got it.
+  private let turns = Atomic<Int>(0)
 
-  /// `willWait` is called by those who have to wait for it.
-  init(willWait: @escaping @Sendable () -> Void) {
-    self.willWait = willWait
+  /// The device is told before a thread waits.
+  init(_ role: ObservedLock.Role, of device: BlockDevice) {
+    self.role = role
+    self.device = device
     lock = .allocate(capacity: 1)
     lock.initialize(to: pthread_mutex_t())
     pthread_mutex_init(lock, nil)
@@ -67,11 +98,45 @@ final class MetadataLock: @unchecked Sendable {
 
   @inline(__always)
   func withLock<R, E>(_ body: () throws(E) -> R) throws(E) -> R {
+    if let observer = device.lockObserver { willTake(observer) }
     if pthread_mutex_trylock(lock) != 0 {
-      willWait()
+      device.willWait()
+      waiting.wrappingAdd(1, ordering: .relaxed)
       pthread_mutex_lock(lock)
+      waiting.wrappingSubtract(1, ordering: .relaxed)
+      turns.wrappingAdd(1, ordering: .relaxed)
     }
-    defer { pthread_mutex_unlock(lock) }
+    defer { unlock() }
     return try body()
+  }
+
+  @inline(__always)
+  private func unlock() {
+    pthread_mutex_unlock(lock)
+    if let observer = device.lockObserver { didRelease(observer) }
+  }
+
+  private var observed: ObservedLock { ObservedLock(role, identity: UInt(bitPattern: lock)) }
+
+  @inline(never)
+  private func willTake(_ observer: any LockObserver) {
+    observer.willTake(observed, shared: false)
+  }
+
+  @inline(never)
+  private func didRelease(_ observer: any LockObserver) { observer.didRelease(observed) }
+
+  private static let patience = 20
+
+  /// Between two steps of something long: the mutex is not fair, and a thread that takes it again at once has it before those that were
+  /// woken for it.
+  func giveWay() {
+    let before = turns.load(ordering: .relaxed)
+    for _ in 0..<Self.patience {
+      guard waiting.load(ordering: .relaxed) > 0, turns.load(ordering: .relaxed) == before else {
+        return
+      }
+      usleep(50)
+    }
   }
 }

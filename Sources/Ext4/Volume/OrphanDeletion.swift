@@ -15,11 +15,20 @@ extension Volume {
     }
   }
 
-  /// Frees all inodes without names: nobody is left to use them.
-  func finishAllOrphans() throws(Ext4Error) {
+  /// Frees all inodes without names: nobody is left to use them. Where errors are to be carried on from, a damaged one stays on the list and keeps
+  /// none of the others; what was wrong with the first is returned.
+  func finishAllOrphans() throws(Ext4Error) -> Ext4Error? {
+    var damage: Ext4Error?
     for number in metadata.withLock({ orphans.all }) {
-      try finishOrphan(try metadata.withLock { () throws(Ext4Error) in try inode(number) })
+      do throws(Ext4Error) {
+        try finishOrphan(try metadata.withLock { () throws(Ext4Error) in try inode(number) })
+      } catch {
+        guard case .corrupted = error, onError == .carryOn else { throw error }
+        metadata.withLock { noteLocked(error) }
+        damage = damage ?? error
+      }
     }
+    return damage
   }
 
   /// Finishes what an interrupted mount left on the list: files without names are deleted, others were being
@@ -36,8 +45,8 @@ extension Volume {
     } catch {
       guard case .corrupted = error else { throw error }
       try change { () throws(Ext4Error) in
-        superblock.pointee.s_last_orphan = 0
-        ext2fs_mark_super_dirty(fs)
+        superblock.setLastOrphan(nil)
+        superblock.markDirty()
       }
       note(error)
       return nil
@@ -65,23 +74,36 @@ extension Volume {
   private func orphansLeft() throws(Ext4Error) -> [Inode] {
     var left: [Inode] = []
     var seen: Set<InodeNumber> = []
-    var number = InodeNumber(superblock.pointee.s_last_orphan)
-    while number.rawValue != 0 {
-      guard number.rawValue >= max(superblock.pointee.s_first_ino, 11),
-        number.rawValue <= superblock.pointee.s_inodes_count, seen.insert(number).inserted
-      else { throw .corrupted(number, what: "the list of deleted files is damaged") }
-      let inode = try inode(number)
-      guard inode.fileType != nil else {
+    var link = superblock.lastOrphan
+    while !(link == 0) {
+      let number = InodeNumber(
+        try link.in(
+          geometry.firstInode.rawValue...geometry.inodeCount, "the list of deleted files is damaged"
+        ))
+      guard seen.insert(number).inserted, let inode = try leftOrphan(number) else {
         throw .corrupted(number, what: "the list of deleted files is damaged")
       }
       left.append(inode)
-      number = InodeNumber(inode.deletionTime)
+      link = Unchecked(inode.deletionTime)
     }
     return left
   }
 
+  /// An inode that an interrupted mount left; nil for one that is free, or cannot be finished. Metadata lock held.
+  func leftOrphan(_ number: InodeNumber) throws(Ext4Error) -> Inode? {
+    try loadInodeBitmap(of: group(of: number))
+    guard bitmaps.isTaken(number) else { return nil }
+    let inode = try inode(number)
+    guard inode.fileType != nil else {
+      throw .corrupted(number, what: "a deleted file has no type")
+    }
+    try inode.judge()
+    return inode
+  }
+
   /// One step of freeing an inode without names. Returns whether that is done. Metadata lock held.
   private func freeSome(of inode: Inode) throws(Ext4Error) -> Bool {
+    try requireFreeable(inode)
     if inode.ownsBlocks, try !inode.removeSomeBlocks(from: 0, to: UInt64(1) << 32) {
       try inode.store()
       return false
@@ -89,6 +111,22 @@ extension Volume {
     guard try inode.dropSomeValues() else { return false }
     try freeEmptyInode(inode)
     return true
+  }
+
+  /// Reads what it takes to give the inode back, before anything of it is given back.
+  private func requireFreeable(_ inode: Inode) throws(Ext4Error) {
+    try inode.requireStorable()
+    try loadInodeBitmap(of: group(of: inode.number))
+    if let previous = orphans.previous(of: inode.number) {
+      try self.inode(previous).requireStorable()
+    }
+    do throws(Ext4Error) {
+      guard let block = try inode.readAttributeBlock() else { return }
+      try loadBlockBitmaps(of: BlockRun(first: block.buffer.block, count: 1))
+    } catch {
+      // What is damaged is met when its turn comes, and keeps nothing else.
+      if error.isOfDevice || error.isNotInMemory { throw error }
+    }
   }
 
   /// Frees an inode that no name leads to, with what little it holds. Metadata lock held.

@@ -15,10 +15,10 @@ struct OrphanFile {
   private let file: Inode
 
   init(of volume: Volume) throws(Ext4Error) {
-    let number = InodeNumber(volume.superblock.pointee.s_orphan_file_inum)
-    guard number.rawValue >= 1, number.rawValue <= volume.superblock.pointee.s_inodes_count else {
-      throw .corrupted(number, what: "there is no file of deleted files")
-    }
+    let number = InodeNumber(
+      try volume.superblock.orphanFile.in(
+        volume.geometry.firstInode.rawValue...volume.geometry.inodeCount,
+        "there is no file of deleted files"))
     self.volume = volume
     file = try volume.inode(number)
     guard file.isRegularFile, file.size >> volume.blockShift <= Self.maximumBlocks,
@@ -79,7 +79,7 @@ struct OrphanFile {
     )
     let seed = withUnsafeBytes(of: identity) { bytes in
       cext2fs_crc32c(
-        volume.fs.pointee.csum_seed, bytes.assumingMemoryBound(to: UInt8.self).baseAddress, 16)
+        volume.superblock.checksumSeed, bytes.assumingMemoryBound(to: UInt8.self).baseAddress, 16)
     }
     return cext2fs_crc32c(seed, buffer.data.assumingMemoryBound(to: UInt8.self), 4 * capacity)
   }
@@ -88,13 +88,11 @@ struct OrphanFile {
 extension Volume {
   /// An interrupted mount left files without names, or truncations. Metadata lock held.
   var hasOrphansOnDisk: Bool {
-    superblock.pointee.s_last_orphan != 0 || hasOrphansInFile
+    !(superblock.lastOrphan == 0) || hasOrphansInFile
   }
 
   private var hasOrphansInFile: Bool {
-    superblock.pointee.s_feature_ro_compat & Features.ReadOnlyCompatible.orphansPresent.rawValue
-      != 0
-      && features.compatible.contains(.orphanFile)
+    superblock.has(.orphansPresent) && features.compatible.contains(.orphanFile)
   }
 
   /// Finishes what an interrupted mount left in the orphan file: its inodes go to the list, some at a time, and from there their way.
@@ -112,8 +110,8 @@ extension Volume {
       }
     }
     try change { () throws(Ext4Error) in
-      superblock.pointee.s_feature_ro_compat &= ~Features.ReadOnlyCompatible.orphansPresent.rawValue
-      ext2fs_mark_super_dirty(fs)
+      superblock.set(.orphansPresent, false)
+      superblock.markDirty()
     }
     return (deleted, truncated)
   }
@@ -144,16 +142,9 @@ extension Volume {
 
   /// The inode of an entry; nil if it has been freed already, in a mount that was interrupted, too.
   private func orphan(_ number: InodeNumber) throws(Ext4Error) -> Inode? {
-    guard number.rawValue >= max(superblock.pointee.s_first_ino, 11),
-      number.rawValue <= superblock.pointee.s_inodes_count,
-      number.rawValue != superblock.pointee.s_orphan_file_inum
-    else { throw .corrupted(number, what: "the file of deleted files is damaged") }
-    try loadInodeBitmap(of: group(of: number))
-    guard ext2fs_test_inode_bitmap2(fs.pointee.inode_map, number.rawValue) != 0 else { return nil }
-    let inode = try inode(number)
-    guard inode.fileType != nil else {
-      throw .corrupted(number, what: "the file of deleted files names an inode that has no type")
+    guard geometry.isForFiles(number), !(superblock.orphanFile == number.rawValue) else {
+      throw .corrupted(number, what: "the file of deleted files is damaged")
     }
-    return orphans.contains(number) ? nil : inode
+    return orphans.contains(number) ? nil : try leftOrphan(number)
   }
 }

@@ -18,6 +18,9 @@ struct OrphanList {
   var all: [InodeNumber] { Array(links.keys) }
   func contains(_ inode: InodeNumber) -> Bool { links[inode] != nil }
 
+  /// The inode whose link on disk leads to `inode`; nil for the first.
+  func previous(of inode: InodeNumber) -> InodeNumber? { links[inode]?.previous }
+
   /// Puts `inode` at the front; the inode that stood there before is its next.
   mutating func insert(_ inode: InodeNumber) -> InodeNumber? {
     let next = first
@@ -47,14 +50,18 @@ extension Volume {
   /// one that has some. The inode is stored.
   func addOrphan(_ inode: Inode) throws(Ext4Error) {
     guard !orphans.contains(inode.number) else { return try inode.store() }
+    try inode.requireStorable()
     inode.deletionTime = orphans.insert(inode.number)?.rawValue ?? 0
     try inode.store()
-    superblock.pointee.s_last_orphan = inode.number.rawValue
-    ext2fs_mark_super_dirty(fs)
+    superblock.setLastOrphan(inode.number)
+    superblock.markDirty()
   }
 
   /// Takes an inode off the list. The caller stores it.
   func removeOrphan(_ inode: Inode) throws(Ext4Error) {
+    if let previous = orphans.previous(of: inode.number) {
+      try self.inode(previous).requireStorable()
+    }
     guard let (previous, next) = orphans.remove(inode.number) else { return }
     inode.deletionTime = 0
     if let previous {
@@ -62,8 +69,8 @@ extension Volume {
       before.deletionTime = next?.rawValue ?? 0
       try before.store()
     } else {
-      superblock.pointee.s_last_orphan = next?.rawValue ?? 0
-      ext2fs_mark_super_dirty(fs)
+      superblock.setLastOrphan(next)
+      superblock.markDirty()
     }
   }
 }
@@ -71,8 +78,9 @@ extension Volume {
 extension Inode {
   /// False where the block map's place in the inode holds something else: a short link, a device number, data.
   var ownsBlocks: Bool {
-    switch fileType {
-    case .regular, .directory: !flags.contains(.inlineData)
+    guard !flags.contains(.inlineData) else { return false }
+    return switch fileType {
+    case .regular, .directory: true
     case .symbolicLink: !isFastSymbolicLink
     default: false
     }

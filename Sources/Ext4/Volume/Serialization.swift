@@ -12,23 +12,17 @@ extension Volume {
     let freedRuns = freed.sorted()
     for group in changedGroups.blockBitmaps { try writeBlockBitmap(of: group, without: freedRuns) }
     for group in changedGroups.inodeBitmaps { try writeInodeBitmap(of: group) }
-    var descriptorBlocks: Set<UInt64> = []
+    var descriptorBlocks: Set<UInt32> = []
     for group in changedGroups.all {
-      ext2fs_group_desc_csum_set(fs, group)
-      descriptorBlocks.insert(UInt64(group) / descriptorsPerBlock)
+      descriptors.setChecksum(of: group)
+      descriptorBlocks.insert(group / geometry.descriptors.perBlock)
     }
     for index in descriptorBlocks { try writeDescriptors(index: index) }
-    if fs.pointee.flags & EXT2_FLAG_DIRTY != 0 || !changedGroups.isEmpty {
-      try writeSuperblock()
-    }
+    if superblock.isDirty || !changedGroups.isEmpty { try superblock.write() }
     changedGroups.removeAll()
-    fs.pointee.flags &= ~(EXT2_FLAG_DIRTY | EXT2_FLAG_BB_DIRTY | EXT2_FLAG_IB_DIRTY)
+    superblock.clearDirty()
     freed.begin(number)
     return number
-  }
-
-  private var descriptorsPerBlock: UInt64 {
-    UInt64(blockSize) / UInt64(max(superblock.pointee.s_desc_size, 32))
   }
 
   /// Bits behind the end of the file system and behind the group's share are set, as e2fsck wants them. `freedRuns`, in order,
@@ -36,45 +30,32 @@ extension Volume {
   private func writeBlockBitmap(
     of group: UInt32, without freedRuns: [BlockRun]
   ) throws(Ext4Error) {
-    guard ext2fs_bg_flags_test(fs, group, UInt16(EXT2_BG_BLOCK_UNINIT)) == 0 else { return }
-    let buffer = try bitmapBuffer(BlockNumber(ext2fs_block_bitmap_loc(fs, group)))
-    let perGroup = UInt64(superblock.pointee.s_clusters_per_group)
-    let ratio = fs.pointee.cluster_ratio_bits
-    let first = ext2fs_group_first_block2(fs, group) >> UInt64(ratio)
-    let end = (blockCount + (1 << UInt64(ratio)) - 1) >> UInt64(ratio)
-    let count = min(perGroup, end - first)
+    guard !descriptors.hasNoBlockBitmap(group) else { return }
+    let buffer = try bitmapBuffer(descriptors.blockBitmap(of: group))
+    let shift = geometry.clusterShift
+    let blocks = geometry.blocks(of: group)
+    let count = geometry.clusterCount(of: group)
     memset(buffer.data, 0xFF, blockSize)
-    try check(
-      ext2fs_get_block_bitmap_range2(fs.pointee.block_map, first, Int(count), buffer.data),
-      "reading the block bitmap")
-    let firstBlock = first << UInt64(ratio)
-    let endBlock = firstBlock + count << UInt64(ratio)
-    for run in freedRuns where run.first.rawValue < endBlock && run.end.rawValue > firstBlock {
+    try bitmaps.copyClusters(
+      from: blocks.lowerBound >> shift, count: count, to: buffer.data)
+    for run in freedRuns
+    where run.first.rawValue < blocks.upperBound && run.end.rawValue > blocks.lowerBound {
+      let part = (run.first.rawValue..<run.end.rawValue).clamped(to: blocks)
       clearBits(
-        from: Int(max(run.first.rawValue, firstBlock) - firstBlock) >> Int(ratio),
-        to: Int(min(run.end.rawValue, endBlock) - firstBlock) >> Int(ratio), in: buffer.data)
+        from: Int((part.lowerBound - blocks.lowerBound) >> shift),
+        to: Int((part.upperBound - blocks.lowerBound) >> shift), in: buffer.data)
     }
-    setBits(from: Int(count), to: Int(perGroup), in: buffer.data)
-    try check(
-      ext2fs_block_bitmap_csum_set(
-        fs, group, buffer.data.assumingMemoryBound(to: CChar.self), CInt(perGroup / 8)),
-      "the checksum of a block bitmap")
+    setBits(from: Int(count), to: Int(geometry.clustersPerGroup), in: buffer.data)
+    try descriptors.setBlockBitmapChecksum(of: group, buffer.data)
     cache.markDirty(buffer)
   }
 
   private func writeInodeBitmap(of group: UInt32) throws(Ext4Error) {
-    guard ext2fs_bg_flags_test(fs, group, UInt16(EXT2_BG_INODE_UNINIT)) == 0 else { return }
-    let buffer = try bitmapBuffer(BlockNumber(ext2fs_inode_bitmap_loc(fs, group)))
-    let perGroup = UInt64(superblock.pointee.s_inodes_per_group)
+    guard !descriptors.hasNoInodeBitmap(group) else { return }
+    let buffer = try bitmapBuffer(descriptors.inodeBitmap(of: group))
     memset(buffer.data, 0xFF, blockSize)
-    try check(
-      ext2fs_get_inode_bitmap_range2(
-        fs.pointee.inode_map, UInt64(group) * perGroup + 1, Int(perGroup), buffer.data),
-      "reading the inode bitmap")
-    try check(
-      ext2fs_inode_bitmap_csum_set(
-        fs, group, buffer.data.assumingMemoryBound(to: CChar.self), CInt(perGroup / 8)),
-      "the checksum of an inode bitmap")
+    try bitmaps.copyInodes(geometry.inodes(of: group), to: buffer.data)
+    try descriptors.setInodeBitmapChecksum(of: group, buffer.data)
     cache.markDirty(buffer)
   }
 
@@ -97,22 +78,9 @@ extension Volume {
   }
 
   /// Only the primary copy: backups change when the file system is resized or checked, as with the kernel.
-  private func writeDescriptors(index: UInt64) throws(Ext4Error) {
-    // With clusters and 1 KiB blocks the first data block is 0, yet the superblock is in block 1.
-    let first = UInt64(superblock.pointee.s_first_data_block)
-    let block = ext2fs_descriptor_block_loc2(
-      fs, first == 0 && blockSize == 1024 ? 1 : first, UInt32(index))
-    let buffer = try bitmapBuffer(BlockNumber(block))
-    memcpy(
-      buffer.data, UnsafeRawPointer(fs.pointee.group_desc!) + Int(index) * blockSize, blockSize)
+  private func writeDescriptors(index: UInt32) throws(Ext4Error) {
+    let buffer = try bitmapBuffer(descriptors.block(index))
+    descriptors.copyBlock(index, to: buffer.data)
     cache.markDirty(buffer)
-  }
-
-  private func writeSuperblock() throws(Ext4Error) {
-    superblock.pointee.s_wtime = UInt32(truncatingIfNeeded: time(nil))
-    try check(ext2fs_superblock_csum_set(fs, superblock), "the superblock's checksum")
-    try check(
-      fs.pointee.io.pointee.manager.pointee.write_byte(fs.pointee.io, 1024, 1024, superblock),
-      "writing the superblock")
   }
 }

@@ -27,19 +27,26 @@ extension Volume {
     credits: Int = Credits.ordinary, _ body: () throws(Ext4Error) -> R
   ) throws(Ext4Error) -> R {
     while true {
-      let result = try metadata.withLock { () throws(Ext4Error) -> R? in
+      let result = try withMetadata { () throws(Ext4Error) -> R? in
         guard hasRoomInTransaction(for: credits) else { return nil }
         defer { noteTransactionSize() }
-        return .some(try body())
+        return .some(try step(body))
       }
       if let result { return result }
       try commit()
     }
   }
 
-  /// Changes metadata in as many steps as `step`, which returns whether it was the last, takes.
-  func changeInSteps(_ step: () throws(Ext4Error) -> Bool) throws(Ext4Error) {
-    while try !change(step) { device.willWait() }
+  /// Changes metadata in as many steps as `step`, which returns whether it was the last, takes. `mayBreakOff`: all is in order after
+  /// each of them, so that EINTR ends it when the caller is gone.
+  func changeInSteps(
+    mayBreakOff: Bool = false, _ step: () throws(Ext4Error) -> Bool
+  ) throws(Ext4Error) {
+    while try !change(step) {
+      device.willWait()
+      metadata.giveWay()
+      if mayBreakOff { try requireCaller() }
+    }
   }
 
   /// Changes metadata in several pieces, each of which takes the metadata lock, between which no commit may fall: together they change no

@@ -43,6 +43,8 @@ public final class Volume: @unchecked Sendable {
     /// The device is flushed where the order of writes matters.
     public var usesBarriers = true
     public var cacheSizes = CacheSizes.standard
+    /// Whether the process whose request the calling thread serves is being killed. Called often.
+    public var isCallerGone: @Sendable () -> Bool = { false }
     /// Blocks of the inode table that are read together, a power of two; 0 and 1 for each by itself.
     public var inodeReadAheadBlocks: UInt32 = 32
 
@@ -52,6 +54,7 @@ public final class Volume: @unchecked Sendable {
   public let options: Options
   public let device: BlockDevice
   public let features: Features
+  let geometry: Geometry
   /// Bytes a block, 1024 to 65,536.
   public let blockSize: Int
   /// Bytes an inode occupies in the inode table, 128 to the block size.
@@ -61,6 +64,9 @@ public final class Volume: @unchecked Sendable {
   let journal: OpenJournal?
 
   let fs: ext2_filsys
+  let superblock: Superblock
+  let descriptors: GroupDescriptors
+  let bitmaps: AllocationBitmaps
   let cache: BlockCache
   let metadata: MetadataLock
   /// Held shared by a write between choosing new blocks and recording them, exclusively by a commit, so that
@@ -86,6 +92,10 @@ public final class Volume: @unchecked Sendable {
   /// The groups whose bitmaps or descriptors changed since the last commit. Metadata lock held.
   var changedGroups = ChangedGroups()
   var loadedBitmaps = LoadedBitmaps(groups: 0)
+  /// Empty where the file system is only read.
+  var systemZone = SystemZone([])
+  /// Damage that was found and worked around, for the log. Metadata lock held.
+  var damage: [Ext4Error] = []
   /// Blocks that were freed and may not be taken yet, and who is told before they may. Metadata lock held.
   var freed = FreedBlocks()
   /// The groups whose free blocks the device has forgotten, and from how many in a row on. Metadata lock held.
@@ -100,6 +110,8 @@ public final class Volume: @unchecked Sendable {
   let hasUnflushedData = Atomic<Bool>(false)
   /// There may be files with errors of writing their data that nobody has been told yet.
   let hasPendingErrors = Atomic<Bool>(false)
+  /// A write has found no room, and no writer has been told since that there is some.
+  let isOutOfRoom = Atomic<Bool>(false)
   /// What a test has broken; 0 for nothing.
   let brokenPoint = Atomic<UInt8>(0)
   /// Between FREEZE and UNFREEZE: nothing is written to the device.
@@ -118,38 +130,36 @@ public final class Volume: @unchecked Sendable {
   let health = Health()
   /// False once `fs` is gone.
   var isOpen = true
+  /// Where changes stood when a step that failed had undone all of its own (`noteUndone`). Metadata lock held.
+  var undoneChange: UInt64?
   /// Whether the file system was clean when it was mounted, so that it may be called so again.
   var wasClean = false
   /// Spreads directories over the groups (Orlov). Metadata lock held.
   var nextTopLevelGroup: UInt32 = 0
 
   init(
-    options: Options, device: BlockDevice, cache: BlockCache, fs: ext2_filsys, features: Features,
+    options: Options, device: BlockDevice, cache: BlockCache, fs: ext2_filsys, geometry: Geometry,
     journal: OpenJournal?
   ) {
     self.options = options
     self.device = device
-    metadata = MetadataLock(willWait: device.willWait)
-    commitGate = ReadWriteLock(prefersWriters: true, willWait: device.willWait)
-    committing = MetadataLock(willWait: device.willWait)
+    metadata = MetadataLock(.metadata, of: device)
+    commitGate = ReadWriteLock(.commitGate, of: device, prefersWriters: true)
+    committing = MetadataLock(.committing, of: device)
     self.cache = cache
     inodes = InodeTable(capacity: options.cacheSizes.inodes)
     mappingBudget = MappingBudget(limit: options.cacheSizes.mappings)
     inodeReadAhead = InodeReadAhead(blockCount: options.inodeReadAheadBlocks)
     self.fs = fs
-    self.features = features
+    self.geometry = geometry
+    superblock = Superblock(fs, geometry)
+    descriptors = GroupDescriptors(fs, geometry)
+    bitmaps = AllocationBitmaps(of: fs)
+    features = geometry.features
     self.journal = journal
-    blockSize = Int(fs.pointee.blocksize)
-    inodeSize = Int(max(fs.pointee.super.pointee.s_inode_size, 128))
-    onError =
-      options.onError
-      ?? {
-        switch fs.pointee.super.pointee.s_errors {
-        case UInt16(EXT2_ERRORS_RO): .remountReadOnly
-        case UInt16(EXT2_ERRORS_PANIC): .panic
-        default: .carryOn
-        }
-      }()
+    blockSize = geometry.blockSize
+    inodeSize = geometry.inodeSize
+    onError = options.onError ?? superblock.onError
   }
 
   /// What inodes can tell times apart by, in nanoseconds: those of 128 bytes have room for seconds only.
@@ -158,17 +168,15 @@ public final class Volume: @unchecked Sendable {
   }
 
   /// log2(`blockSize`).
-  var blockShift: UInt64 { UInt64(blockSize.trailingZeroBitCount) }
-
-  var superblock: UnsafeMutablePointer<ext2_super_block> { fs.pointee.super }
+  var blockShift: UInt64 { geometry.blockShift }
 
   /// Blocks in the file system.
-  var blockCount: UInt64 { ext2fs_blocks_count(superblock) }
+  var blockCount: UInt64 { geometry.blockCount }
 
   /// True when `count` blocks from `first` on lie within the file system, behind the boot block.
+  @inline(__always)
   func contains(_ first: BlockNumber, count: UInt64 = 1) -> Bool {
-    first.rawValue >= UInt64(superblock.pointee.s_first_data_block) && first.rawValue != 0
-      && first.rawValue < blockCount && count <= blockCount - first.rawValue
+    geometry.contains(first, count: count)
   }
 
   /// The cached buffer of `block`, valid for as long as the metadata lock is held.

@@ -69,6 +69,7 @@ extension Volume {
 
   /// `committing` held.
   private func commitAlone() throws(Ext4Error) -> UInt64 {
+    try attempt("writing to the device") { () throws(Errno) in try device.checkExtent() }
     if let log { return try commit(to: log) }
     // Where freed blocks are not taken again before they are durable, what is written late can harm nobody.
     return kernelMovesData.load(ordering: .acquiring)
@@ -152,7 +153,7 @@ extension Volume {
 
   /// Whether there is anything to commit. Metadata lock held.
   private var hasChanges: Bool {
-    cache.isDirty || !changedGroups.isEmpty || fs.pointee.flags & EXT2_FLAG_DIRTY != 0
+    cache.isDirty || !changedGroups.isEmpty || superblock.isDirty
       || recentlyWritten.withLock { !$0.isEmpty }
   }
 

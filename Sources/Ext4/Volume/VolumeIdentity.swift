@@ -8,9 +8,7 @@ extension Volume {
 
   /// Without the zeros at its end.
   public var label: [UInt8] {
-    metadata.withLock {
-      withUnsafeBytes(of: superblock.pointee.s_volume_name) { Array($0.prefix { $0 != 0 }) }
-    }
+    metadata.withLock { Array(superblock.label.prefix { $0 != 0 }) }
   }
 
   /// EINVAL for more than 16 bytes. It is on stable storage when this returns; backups of the superblock keep the old one until the file
@@ -19,11 +17,8 @@ extension Volume {
     guard label.count <= Self.maximumLabelLength else { throw .errno(.invalidArgument) }
     try requireWritable()
     try change { () throws(Ext4Error) in
-      withUnsafeMutableBytes(of: &superblock.pointee.s_volume_name) { name in
-        name.initializeMemory(as: UInt8.self, repeating: 0)
-        name.copyBytes(from: label)
-      }
-      ext2fs_mark_super_dirty(fs)
+      superblock.setLabel(label)
+      superblock.markDirty()
     }
     try synchronize()
     // Those who read the device by themselves, such as blkid(8), find it there.

@@ -13,11 +13,10 @@ extension Volume {
   public func startWriting() throws(Ext4Error) -> [String] {
     guard !options.readOnly else { return [] }
     var warnings: [String] = []
-    let state = metadata.withLock { superblock.pointee.s_state }
-    let hasErrors = state & UInt16(EXT2_ERROR_FS) != 0
+    let (hasErrors, isClean) = metadata.withLock { (superblock.hasErrors, superblock.isClean) }
     if hasErrors {
       warnings.append("the file system has recorded errors; run e2fsck on it soon")
-    } else if state & UInt16(EXT2_VALID_FS) == 0 {
+    } else if !isClean {
       warnings.append("the file system was not unmounted cleanly; run e2fsck on it soon")
     }
     try beginUse(countsAsMount: true)
@@ -42,12 +41,8 @@ extension Volume {
   func beginUse(countsAsMount: Bool) throws(Ext4Error) {
     try metadata.withLock { () throws(Ext4Error) in
       watchBlockAllocation()
-      let state = superblock.pointee.s_state
-      wasClean = state & UInt16(EXT2_VALID_FS) != 0 && state & UInt16(EXT2_ERROR_FS) == 0
-      if countsAsMount {
-        superblock.pointee.s_mtime = UInt32(truncatingIfNeeded: time(nil))
-        superblock.pointee.s_mnt_count &+= 1
-      }
+      wasClean = superblock.isClean && !superblock.hasErrors
+      if countsAsMount { superblock.noteMount() }
       try beginLogging()
     }
   }
@@ -67,7 +62,13 @@ extension Volume {
     if let error = log?.error {
       throw .library(code: Int(error.rawValue), doing: "writing the journal", InodeNumber(0))
     }
-    guard isWritable else { return }
+    guard !options.readOnly else { return }
+    // What had changed when writing stopped is in memory only.
+    guard isWritable else {
+      if hasShutDown { return }
+      throw .library(
+        code: Int(Errno.ioError.rawValue), doing: "writing what had changed", InodeNumber(0))
+    }
     do throws(Ext4Error) {
       try finishWriting()
     } catch {
@@ -76,16 +77,19 @@ extension Volume {
       health.becomeReadOnly()
       throw error
     }
+    // The file system is whole, but not all that is in it.
+    if let error = health.dataError { throw error }
   }
 
   private func finishWriting() throws(Ext4Error) {
-    try finishAllOrphans()
+    let damage = try finishAllOrphans()
     for inode in inodes.withBlocksAhead {
       try change { () throws(Ext4Error) in try inode.trimBlocksAhead() }
     }
     compactChangedTrees()
     try synchronize()
     try metadata.withLock { () throws(Ext4Error) in try endLogging(isClean: wasClean) }
+    if let damage { throw damage }
   }
 
   /// A tree that is damaged keeps nothing else from being written.
@@ -105,12 +109,12 @@ extension Volume {
   /// From here on changes go into the log, if there is a journal.
   func beginLogging() throws(Ext4Error) {
     guard let journal else {
-      superblock.pointee.s_state &= ~UInt16(EXT2_VALID_FS)
-      ext2fs_mark_super_dirty(fs)
+      superblock.isClean = false
+      superblock.markDirty()
       return try commitLocked()
     }
-    superblock.pointee.s_feature_incompat |= Features.Incompatible.needsRecovery.rawValue
-    ext2fs_mark_super_dirty(fs)
+    superblock.set(.needsRecovery, true)
+    superblock.markDirty()
     try withoutLog { () throws(Ext4Error) in try commitLocked() }
     // The log counts only where the superblock says that it does.
     try synchronizeDevice()
@@ -126,12 +130,10 @@ extension Volume {
   func endLogging(isClean: Bool) throws(Ext4Error) {
     if let log {
       try attempt("emptying the journal") { () throws(Errno) in try log.stop() }
-      superblock.pointee.s_feature_incompat &= ~Features.Incompatible.needsRecovery.rawValue
+      superblock.set(.needsRecovery, false)
     }
-    if isClean, superblock.pointee.s_state & UInt16(EXT2_ERROR_FS) == 0 {
-      superblock.pointee.s_state |= UInt16(EXT2_VALID_FS)
-    }
-    ext2fs_mark_super_dirty(fs)
+    if isClean, !superblock.hasErrors { superblock.isClean = true }
+    superblock.markDirty()
     try withoutLog { () throws(Ext4Error) in try commitLocked() }
     try synchronizeDevice()
   }

@@ -1,5 +1,4 @@
 import Glibc
-import Synchronization
 
 /// The copies of blocks that are committed, but whose transaction is still in the log: what is at home may be older. Of each block
 /// the last copy.
@@ -11,7 +10,12 @@ final class CheckpointList: Sendable {
     let index: Int
   }
 
-  private let entries = Mutex<[UInt64: Entry]>([:])
+  private let entries: ObservedMutex<[UInt64: Entry]>
+
+  /// `device`: of the file system.
+  init(of device: BlockDevice) {
+    entries = ObservedMutex([:], as: .checkpointList, of: device)
+  }
 
   /// The transaction is committed.
   func add(_ transaction: Transaction) {

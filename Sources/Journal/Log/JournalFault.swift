@@ -10,4 +10,12 @@ public enum JournalFault: UInt8, Sendable {
   case forgetsRevokes
   /// Transactions leave the log before their blocks are home.
   case advancesTailEarly
+  /// A commit may overwrite what is in front of the tail that a checkpoint intends, before that tail is durable.
+  case reckonsWithIntendedTail
+  /// The copies of a transaction replace those of earlier ones in the checkpoint list before it is committed.
+  case listsCopiesBeforeCommit
+  /// The checkpoint list forgets the copies of transactions from which recovery may still begin.
+  case forgetsCopiesEarly
+  /// Freed blocks may become a file's data while a checkpoint is about to write their old copies home.
+  case takesOffCopiesGoingHome
 }

@@ -4,17 +4,39 @@ import SystemPackage
 
 /// The log of a mounted file system: transactions go into it, and their blocks home from there later.
 ///
-/// The log is a ring of blocks. `tail` is where the oldest transaction begins whose blocks may not all be home, `head` where the next
+/// The log is a ring of blocks. The tail is where the oldest transaction begins whose blocks may not all be home, the head where the next
 /// will be written. The journal's superblock names the tail, so that recovery begins there; as long as the file
 /// system is mounted it names one, even if nothing is between the two.
 ///
+/// "Durable" is what is on stable storage because the device was flushed since; without barriers (`barrier=0`) it is what was written.
+/// The *durable tail* is the one that the durable superblock names. A checkpoint *intends* another while it works.
+/// What holds at every moment, whatever several threads do, so that the power may go at any:
+///
+/// 1. Recovery begins at the durable tail, or at the intended one while the superblock that names it is on its way.
+/// 2. No block from the durable tail to the head is overwritten: a commit writes behind the head only, and ends in front of the durable
+///    tail (`LogSpace`, which knows no other).
+/// 3. A superblock names an intended tail only when of each block in the transactions before it the last copy is durable at home; but for
+///    those blocks that a committed transaction behind it changes, or that a committed transaction has revoked.
+/// 4. A commit record is written when everything else of its transaction, and what it leads to in the file system, is durable.
+///    A commit is acknowledged when its record is durable. The next one begins after that, so that there is no transaction behind one
+///    that is incomplete.
+/// 5. A copy is in the checkpoint list from when its transaction is durable until the durable tail is behind its transaction, a durable
+///    transaction has revoked it, or the copy of a later transaction takes its place. So the list names each block that recovery would
+///    write, and tells which of the freed ones need a revoke record.
+/// 6. A copy goes home while `goingHome` is held, and only if it is in the list then. Those that are revoked leave the list while it is held
+///    as well: when a commit ends, none of the blocks that it frees is on its way home.
+/// 7. Superblocks are written and flushed one after the other. Each differs from the durable one in what its writer changes, and in
+///    nothing that another thread is only about to do (`LogSuperblock`).
+/// 8. After an error the superblock gets the error's code and keeps the durable tail. Whatever is under way then ends in front of its next
+///    write, and no commit is acknowledged any more.
+/// 9. What is left in the ring behind the head has lower sequence numbers than the next transaction, so that recovery takes none of it
+///    for what follows.
+///
 /// `makeTransaction` and `commit` are called by one thread at a time, `checkpoint` by any. Lock order: `checkpointing`, then
-/// `goingHome` or `writingSuperblock`, then `state` and the checkpoint list's own.
+/// `goingHome` or the superblock's, then `state` and the checkpoint list's own.
 public final class JournalLog: @unchecked Sendable {
   private struct State {
-    var journal: OpenJournal
-    var head: UInt32
-    var nextSequence: UInt32
+    var space: LogSpace
     var error: Errno?
   }
 
@@ -25,15 +47,14 @@ public final class JournalLog: @unchecked Sendable {
   private let usesBarriers: Bool
   private let format: JournalFormat
   private let ring: Range<UInt32>
-  private let state: Mutex<State>
+  private let superblock: LogSuperblock
+  private let state: ObservedMutex<State>
   private let isGivenUp = Atomic<Bool>(false)
-  let list = CheckpointList()
+  let list: CheckpointList
   /// Held by a checkpoint as a whole.
-  private let checkpointing = Mutex(())
-  /// Held while blocks are written home: whoever takes blocks off the list knows by it that none of them is just on its way.
-  private let goingHome = Mutex(())
-  /// Held while the superblock is written, so that no older one comes after a newer one.
-  private let writingSuperblock = Mutex(())
+  private let checkpointing: ObservedMutex<Void>
+  /// Held while blocks are written home (invariant 6).
+  private let goingHome: ObservedMutex<Void>
   private let fault = Atomic<UInt8>(0)
   private let statistics = Mutex(JournalStatistics())
 
@@ -44,10 +65,12 @@ public final class JournalLog: @unchecked Sendable {
     self.usesBarriers = usesBarriers
     format = journal.format
     ring = journal.superblock.logBlocks
-    state = Mutex(
-      State(
-        journal: journal, head: journal.superblock.logBlocks.lowerBound,
-        nextSequence: journal.superblock.sequence))
+    superblock = LogSuperblock(journal, home: home, usesBarriers: usesBarriers)
+    let head = LogPosition(block: ring.lowerBound, sequence: journal.superblock.sequence)
+    state = ObservedMutex(State(space: LogSpace(ring: ring, head: head)), as: .logState, of: home)
+    list = CheckpointList(of: home)
+    checkpointing = ObservedMutex((), as: .checkpointing, of: home)
+    goingHome = ObservedMutex((), as: .goingHome, of: home)
   }
 
   /// The most blocks that a transaction may change. A quarter of the log, as with the kernel (jbd2_journal_get_max_txn_bufs), so that there is room for
@@ -63,7 +86,9 @@ public final class JournalLog: @unchecked Sendable {
 
   /// The log is well filled: somebody should call `checkpoint`.
   public var wantsCheckpoint: Bool {
-    state.withLock { usedBlocks($0) > min(ring.count / 2, (8 << 20) / format.blockSize) }
+    state.withLock {
+      $0.space.usedBlockCount > min(ring.count / 2, (8 << 20) / format.blockSize)
+    }
   }
 
   public var counts: JournalStatistics { statistics.withLock { $0 } }
@@ -81,19 +106,19 @@ public final class JournalLog: @unchecked Sendable {
 
   /// Says in the journal's superblock where the log begins. The file system must say by then that it needs recovery.
   public func start() throws(Errno) {
-    try writeSuperblock { state in
-      state.journal.superblock.start = state.head
-      state.journal.superblock.sequence = state.nextSequence
-    }
+    try moveTail(to: state.withLock { $0.space.head })
   }
 
-  /// Brings everything home and leaves the journal empty.
+  /// Brings everything home and leaves the journal empty. Nothing may be committed meanwhile, nor after.
   public func stop() throws(Errno) {
-    try checkpoint()
-    try writeSuperblock { state in
-      state.journal.superblock.start = 0
-      state.journal.superblock.sequence = state.nextSequence
-      state.journal.superblock.head = state.head
+    try checkpointing.withLock { _ throws(Errno) in
+      try checkpointAlone()
+      let head = try state.withLock { state throws(Errno) in
+        guard state.space.isEmpty else { throw .resourceBusy }
+        state.space.moveTail(to: nil)
+        return state.space.head
+      }
+      try superblock.nameNoTail(next: head)
     }
   }
 
@@ -103,28 +128,21 @@ public final class JournalLog: @unchecked Sendable {
     let isNew = state.withLock { state in
       guard state.error == nil else { return false }
       state.error = error
-      state.journal.superblock.errorCode = -error.rawValue
       return true
     }
     guard isNew else { return }
     isGivenUp.store(true, ordering: .releasing)
     // There is nobody left to tell if this fails as well.
-    _ = Result { () throws(Errno) in try writeSuperblock { _ in } }
+    _ = Result { () throws(Errno) in try superblock.note(error) }
+  }
+
+  /// Throws after `abort` (invariant 8).
+  private func requireLive() throws(Errno) {
+    if let error { throw error }
   }
 
   /// Nothing more reaches the journal's device.
   public func stopWriting() { area.device.stopWriting() }
-
-  private func writeSuperblock(_ change: (inout State) -> Void) throws(Errno) {
-    try writingSuperblock.withLock { _ throws(Errno) in
-      var journal = state.withLock { state in
-        change(&state)
-        return state.journal
-      }
-      try journal.writeSuperblock()
-    }
-    try flush(area.device)
-  }
 
   private func flush(_ device: BlockDevice) throws(Errno) {
     if usesBarriers { try device.synchronize() }
@@ -139,7 +157,7 @@ public final class JournalLog: @unchecked Sendable {
   ) -> Transaction {
     Transaction(
       cache.takeDirty(), revoking: isBroken(at: .forgetsRevokes) ? [] : list.blocks(in: runs),
-      sequence: state.withLock { $0.nextSequence }, format: format)
+      sequence: state.withLock { $0.space.head.sequence }, format: format)
   }
 
   /// Writes the transaction into the log. It is on stable storage when this returns, with all data that was written to the file
@@ -147,7 +165,8 @@ public final class JournalLog: @unchecked Sendable {
   ///
   /// After any error the journal is given up.
   public func commit(_ transaction: Transaction, flushesData: Bool) throws(Errno) {
-    if let error { throw error }
+    try requireLive()
+    if isBroken(at: .listsCopiesBeforeCommit) { list.add(transaction) }
     do throws(Errno) {
       try write(transaction, flushesData: flushesData)
     } catch {
@@ -156,12 +175,13 @@ public final class JournalLog: @unchecked Sendable {
     }
     list.add(transaction)
     // What is freed may become the data of a file at once.
-    goingHome.withLock { _ in list.remove(transaction.revoked) }
-    let count = transaction.logBlockCount + 1
-    state.withLock { state in
-      state.head = place(state.head, plus: count)
-      state.nextSequence &+= 1
+    if isBroken(at: .takesOffCopiesGoingHome) {
+      list.remove(transaction.revoked)
+    } else {
+      goingHome.withLock { _ in list.remove(transaction.revoked) }
     }
+    let count = transaction.logBlockCount + 1
+    state.withLock { $0.space.append(count) }
     statistics.withLock { $0.count(transaction, logBytes: Int(count) * format.blockSize) }
   }
 
@@ -169,18 +189,22 @@ public final class JournalLog: @unchecked Sendable {
     try makeRoom(for: transaction.logBlockCount + 1)
     if isBroken(at: .checkpointsBeforeCommit) { try bringHome(transaction) }
     if flushesData, isExternal { try flush(home) }
-    let head = state.withLock { $0.head }
+    let space = state.withLock { $0.space }
     try transaction.withLogBlocks { (blocks, record) throws(Errno) in
-      try writeRing(blocks, at: head)
+      try requireLive()
+      try writeRing(blocks, at: space.head.block)
       if !isBroken(at: .commitRecordBeforeBlocks) { try flush(area.device) }
       let block = UnsafeMutableRawBufferPointer.allocate(
         byteCount: format.blockSize, alignment: 4096)
       defer { block.deallocate() }
       record.encode(into: block, format: format)
+      try requireLive()
       try area.write(
-        UnsafeRawBufferPointer(block), at: place(head, plus: transaction.logBlockCount))
+        UnsafeRawBufferPointer(block),
+        at: space.place(space.head.block, plus: transaction.logBlockCount))
       if !isBroken(at: .acknowledgesBeforeFlush) { try flush(area.device) }
     }
+    try requireLive()
   }
 
   /// Writes `blocks` from `head` on, round the ring's end if need be.
@@ -195,24 +219,14 @@ public final class JournalLog: @unchecked Sendable {
     }
   }
 
-  /// The log's block that is `count` behind `block`.
-  private func place(_ block: UInt32, plus count: UInt32) -> UInt32 {
-    ring.lowerBound + (block - ring.lowerBound + count) % UInt32(ring.count)
-  }
-
-  private func usedBlocks(_ state: State) -> Int {
-    let size = ring.count
-    return (Int(state.head) - Int(state.journal.superblock.start) + size) % size
-  }
-
-  /// Brings blocks home until `count` blocks of the log can be written. One always stays free, or a full log would look like an
-  /// empty one.
+  /// Brings blocks home until `count` blocks of the log can be written.
   private func makeRoom(for count: UInt32) throws(Errno) {
-    func hasRoom() -> Bool {
-      state.withLock { ring.count - usedBlocks($0) > Int(count) }
-    }
+    func hasRoom() -> Bool { state.withLock { $0.space.hasRoom(for: count) } }
     if hasRoom() { return }
-    try checkpoint()
+    try checkpointing.withLock { _ throws(Errno) in
+      // The checkpoint that was waited for may have made it.
+      if !hasRoom() { try checkpointAlone() }
+    }
     guard hasRoom() else { throw .noSpace }
   }
 
@@ -220,14 +234,17 @@ public final class JournalLog: @unchecked Sendable {
 
   /// Brings home the blocks of all transactions that are committed by now, and takes those out of the log. After any error the journal is given up.
   public func checkpoint() throws(Errno) {
-    try checkpointing.withLock { _ throws(Errno) in
-      if let error { throw error }
-      do throws(Errno) {
-        try bringHome()
-      } catch {
-        abort(error)
-        throw error
-      }
+    try checkpointing.withLock { _ throws(Errno) in try checkpointAlone() }
+  }
+
+  /// `checkpointing` held.
+  private func checkpointAlone() throws(Errno) {
+    try requireLive()
+    do throws(Errno) {
+      try bringHome()
+    } catch {
+      abort(error)
+      throw error
     }
   }
 
@@ -237,8 +254,9 @@ public final class JournalLog: @unchecked Sendable {
   /// Checkpoints, and then erases the log's blocks. Nothing may be committed meanwhile. EOPNOTSUPP if the device cannot discard.
   public func erase(_ erasure: Erasure) throws(Errno) {
     if erasure == .discard, area.device.discardGranularity == nil { throw .notSupported }
-    try checkpoint()
     try checkpointing.withLock { _ throws(Errno) in
+      try checkpointAlone()
+      guard state.withLock({ $0.space.isEmpty }) else { throw .resourceBusy }
       switch erasure {
       case .discard: try area.discard(ring)
       case .zeros: try area.zero(ring)
@@ -248,24 +266,27 @@ public final class JournalLog: @unchecked Sendable {
   }
 
   private func bringHome() throws(Errno) {
-    let (start, head, next) = state.withLock {
-      ($0.journal.superblock.start, $0.head, $0.nextSequence)
-    }
-    guard head != start else { return }
-    if isBroken(at: .advancesTailEarly) { try advanceTail(to: head, next) }
-    try writeHome(list.blocks(upTo: next &- 1), upTo: next &- 1)
+    let space = state.withLock { $0.space }
+    guard !space.isEmpty else { return }
+    let intended = space.head
+    let last = intended.sequence &- 1
+    if isBroken(at: .advancesTailEarly) { try moveTail(to: intended) }
+    try writeHome(list.blocks(upTo: last), upTo: last)
     try flush(home)
-    // The log's blocks may be written again once this says that recovery begins behind them, on stable storage.
-    try advanceTail(to: head, next)
-    list.removeAll(upTo: next &- 1)
+    if isBroken(at: .reckonsWithIntendedTail) {
+      state.withLock { $0.space.moveTail(to: .onlyIntended(intended)) }
+    }
+    if isBroken(at: .forgetsCopiesEarly) { list.removeAll(upTo: last) }
+    try moveTail(to: intended)
+    list.removeAll(upTo: last)
     statistics.withLock { $0.checkpoints += 1 }
   }
 
-  private func advanceTail(to head: UInt32, _ sequence: UInt32) throws(Errno) {
-    try writeSuperblock { state in
-      state.journal.superblock.start = head
-      state.journal.superblock.sequence = sequence
-    }
+  /// The log's blocks in front of `intended` may be overwritten when this returns.
+  private func moveTail(to intended: LogPosition) throws(Errno) {
+    try requireLive()
+    let tail = try superblock.name(intended)
+    state.withLock { $0.space.moveTail(to: tail) }
   }
 
   /// Writes the copies of `blocks`, in the order of their numbers, neighbours together. A copy that is newer than `sequence`
@@ -277,6 +298,7 @@ public final class JournalLog: @unchecked Sendable {
     defer { memory.deallocate() }
     var position = 0
     while position < blocks.count {
+      try requireLive()
       try goingHome.withLock { _ throws(Errno) in
         var count = 0
         let first = blocks[position]

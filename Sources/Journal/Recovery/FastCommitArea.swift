@@ -20,11 +20,9 @@ struct FastCommitArea {
   init(_ journal: OpenJournal) {
     area = journal.area
     let superblock = journal.superblock
-    // The kernel leaves the block out that follows the log.
-    let first = superblock.logBlocks.upperBound + 1
-    blocks =
-      superblock.features.contains(.fastCommit) && first < superblock.blockCount
-      ? first..<superblock.blockCount : first..<first
+    // The kernel leaves the block out that follows the log. (Without the feature the log ends where block numbers may end, too.)
+    let behindLog = superblock.logBlocks.upperBound..<superblock.blockCount
+    blocks = superblock.features.contains(.fastCommit) ? behindLog.dropFirst() : 0..<0
   }
 
   /// Whether at least one fast commit is complete on top of the transactions before `sequence`. One that is not was never

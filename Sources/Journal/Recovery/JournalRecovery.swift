@@ -83,7 +83,9 @@ public struct JournalRecovery: Sendable {
     } catch {
       if case .writing = error { throw error }
       let superblock = journal.superblock
-      try empty(&journal, next: superblock.sequence &+ 1, head: superblock.firstBlock)
+      // Behind the damage there may be as many transactions as have room, with numbers that follow.
+      try empty(
+        &journal, next: superblock.sequence &+ superblock.blockCount, head: superblock.firstBlock)
     }
   }
 

@@ -19,30 +19,53 @@ struct ReplayPlan {
   private let format: JournalFormat
   private let start: UInt32
 
+  /// Revoked blocks that are kept in mind whether the log has copies of them or not.
+  static let revokeLimit = 1 << 20
+
   /// `looked` hears how many of the log's blocks have been looked at.
   init(
     _ journal: OpenJournal, _ scan: LogScan, _ reader: LogReader, limits: ReplayLimits,
-    looked: (Int) -> Void
+    revokeLimit: Int = revokeLimit, looked: (Int) -> Void
   ) throws(JournalError) {
     self.scan = scan
     self.reader = reader
     format = journal.format
     start = journal.superblock.start
-    let revokes = try readRevokes()
+    let revokes = try readRevokes(limit: revokeLimit)
     revokeCount = revokes.count
     try readCopies(without: revokes, limits, looked)
   }
 
-  private func readRevokes() throws(JournalError) -> RevokeTable {
+  /// A log can revoke more blocks than there is memory for: then only those count that it has copies of.
+  private func readRevokes(limit: Int) throws(JournalError) -> RevokeTable {
+    if let table = try readRevokes(of: nil, limit: limit) { return table }
+    return try readRevokes(of: try blocksWithCopies(), limit: .max) ?? RevokeTable()
+  }
+
+  /// Those of `wanted`, or all; nil if these are more than `limit`.
+  private func readRevokes(
+    of wanted: Set<UInt64>?, limit: Int
+  ) throws(JournalError) -> RevokeTable? {
     var table = RevokeTable()
     try forEachBlock { (_, header, block) throws(JournalError) in
-      guard header.type == .revoke else { return }
+      guard header.type == .revoke, table.count <= limit else { return }
       guard let revoked = RevokeBlock(block, format: format) else {
         throw .damagedTransaction(header.sequence)
       }
-      for number in revoked { table.revoke(number, by: header.sequence) }
+      for number in revoked where wanted?.contains(number.rawValue) ?? true {
+        table.revoke(number, by: header.sequence)
+      }
     }
-    return table
+    return table.count <= limit ? table : nil
+  }
+
+  private func blocksWithCopies() throws(JournalError) -> Set<UInt64> {
+    var blocks: Set<UInt64> = []
+    try forEachBlock { (_, header, block) throws(JournalError) in
+      guard header.type == .descriptor else { return }
+      for tag in DescriptorBlock(block, format: format) { blocks.insert(tag.block.rawValue) }
+    }
+    return blocks
   }
 
   private mutating func readCopies(

@@ -1,4 +1,5 @@
 import Glibc
+import PartitionTables
 import SystemPackage
 
 /// The image or block device of a mount: open, locked, and with a place in it where the file system

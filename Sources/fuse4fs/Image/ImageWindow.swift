@@ -1,3 +1,5 @@
+import PartitionTables
+
 /// The part of a file or device that holds the file system.
 struct ImageWindow {
   /// From the beginning of the device.
@@ -84,5 +86,13 @@ struct ImageWindow {
       let list = candidates.map(\.description).joined(separator: ", ")
       return "; use -o partition=N, where N is one of \(list)"
     }
+  }
+}
+
+extension Partition {
+  /// `2 (Linux filesystem, 64 MiB)`
+  fileprivate var description: String {
+    let facts = [typeName, ByteCount.describe(byteCount)].compactMap(\.self)
+    return "\(number) (\(facts.joined(separator: ", ")))"
   }
 }

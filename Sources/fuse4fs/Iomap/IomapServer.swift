@@ -63,8 +63,10 @@ final class IomapServer: IomapOperations, @unchecked Sendable {
       kernel, device: cookie, statistics: statistics, pushesAhead: usesCache)
     self.publisher = publisher
     housekeeper = Housekeeper(volume: volume, publisher: publisher, guardian: guardian)
-    housekeeper?.start()
   }
+
+  /// What is done in the background may begin: the daemon may have more than one thread.
+  func startHousekeeping() { housekeeper?.start() }
 
   func configuration(answering request: IomapWire.ConfigRequest) -> IomapWire.ConfigReply {
     let isFine = volume.timeGranularity == 1

@@ -15,8 +15,7 @@ enum CacheLimits {
 
   /// For a mount whose FUSE_INIT has been answered, which sets the read-ahead. The calling thread, and those that it will start, are known to the
   /// kernel from here on as threads that dirty pages wait for.
-  static func raise(_ mountpoint: String) {
-    guard let entry = MountTable.current().entry(at: mountpoint) else { return }
+  static func raise(_ entry: MountTable.Entry) {
     // What has the number of a block device alone for its name is that device's.
     let suffix = entry.type.hasPrefix("fuseblk") ? "-fuseblk" : ""
     let directory = FilePath("/sys/class/bdi/\(entry.device)\(suffix)")

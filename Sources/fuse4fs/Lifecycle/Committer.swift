@@ -29,10 +29,12 @@ final class Committer: @unchecked Sendable {
     volume.whenCommitIsWanted { [weak self] in self?.monitor.withLock { self?.monitor.wake() } }
   }
 
-  func start() {
+  /// False when the system allows no more threads.
+  func start() -> Bool {
     thread = OwnedThread {
       while let occasion = self.nextOccasion() { self.commit(on: occasion) }
     }
+    return thread != nil
   }
 
   func stop() {
@@ -90,5 +92,6 @@ final class Committer: @unchecked Sendable {
     } catch {
       guardian.record(error)
     }
+    guardian.reportDamage()
   }
 }

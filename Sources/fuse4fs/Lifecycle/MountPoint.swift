@@ -1,57 +1,103 @@
+import CFuse3
+import FuseSession
 import Glibc
+import Synchronization
 import SystemPackage
 
-/// The directory to mount on.
-enum MountPoint {
-  /// Checks that a path can be mounted on, and makes it absolute.
+/// The directory to mount on, open from when it is looked up until something is mounted on it: names may lead elsewhere at any time.
+final class MountPoint: Sendable {
+  /// As it was given, for messages.
+  private let name: String
+  private let descriptor: CInt
+  private let isOpen: Atomic<Bool>
+  /// From the root, without links, as it was when it was opened.
+  let path: String
+
+  /// Opens a directory and checks that it can be mounted on. As with mount(8), its name may be a symbolic link.
   ///
   /// - Throws: a mount failure that says what is in the way and how to get past it.
-  static func resolve(_ path: String) throws(StartupFailure) -> String {
-    guard let absolute = SystemFile.absolute(path) else { throw failure(path, .last) }
-    if let mount = MountTable.current().entry(at: absolute), ownTypes.contains(mount.type) {
+  init(_ name: String) throws(StartupFailure) {
+    self.name = name
+    descriptor = cfuse_open_path(name)
+    isOpen = Atomic(descriptor >= 0)
+    guard descriptor >= 0 else {
+      path = name
+      throw Self.failure(name, .last)
+    }
+    let link = "/proc/self/fd/\(descriptor)"
+    guard let target = SystemFile.target(of: link) else {
+      path = name
+      throw .mount("cannot use '\(name)' as mount point: there is no /proc")
+    }
+    path = target
+    try check(link)
+  }
+
+  deinit { close() }
+
+  /// What is mounted beneath it can be unmounted from here on.
+  private func close() {
+    if isOpen.exchange(false, ordering: .acquiringAndReleasing) { Glibc.close(descriptor) }
+  }
+
+  private func check(_ link: String) throws(StartupFailure) {
+    let mountID = MountTable.mountID(ofDescriptor: descriptor)
+    let mount = MountTable.current().entries.last { $0.mountPoint == path && $0.id == mountID }
+    if let mount, Self.ownTypes.contains(mount.type) {
       // Its own daemon answers for it, or does not, which is worth telling apart.
-      if access(absolute, F_OK) != 0, Errno.last == .socketNotConnected {
-        throw failure(path, .socketNotConnected)
+      if access(link, F_OK) != 0, Errno.last == .socketNotConnected {
+        throw Self.failure(name, .socketNotConnected)
       }
       throw .mount(
-        "'\(path)' has '\(mount.source)' mounted on it already; unmount that first: "
-          + "fusermount3 -u \(path)")
+        "'\(name)' has '\(mount.source)' mounted on it already; unmount that first: "
+          + "fusermount3 -u \(name)")
     }
     var status = stat()
-    guard stat(absolute, &status) == 0 else { throw failure(path, .last) }
-    guard status.st_mode & S_IFMT == S_IFDIR else {
-      throw .mount("mount point '\(path)' is not a directory")
-    }
+    guard stat(link, &status) == 0 else { throw Self.failure(name, .last) }
     // What fusermount3 demands of those who are not root.
-    if geteuid() != 0 && access(absolute, W_OK) != 0 {
+    if geteuid() != 0 && access(link, W_OK) != 0 {
       throw .mount(
-        "you may not write to '\(path)', and so may not mount on it; use a directory of your own")
+        "you may not write to '\(name)', and so may not mount on it; use a directory of your own")
     }
-    return absolute
   }
 
   /// Types that the mount table shows for mounts of ours.
   private static let ownTypes: Set<String> = ["fuse.fuse4fs", "fuse.ext4"]
 
-  private static func failure(_ path: String, _ errno: Errno) -> StartupFailure {
+  private static func failure(_ name: String, _ errno: Errno) -> StartupFailure {
     switch errno {
     case .noSuchFileOrDirectory:
-      .mount("mount point '\(path)' does not exist; make it: mkdir \(path)")
+      .mount("mount point '\(name)' does not exist; make it: mkdir \(name)")
+    case .notDirectory:
+      .mount("mount point '\(name)' is not a directory")
     case .socketNotConnected:
       .mount(
-        "a FUSE daemon that has died left '\(path)' mounted; release it: fusermount3 -u \(path)")
+        "a FUSE daemon that has died left '\(name)' mounted; release it: fusermount3 -u \(name)")
     default:
-      .mount("cannot use '\(path)' as mount point: \(errno)")
+      .mount("cannot use '\(name)' as mount point: \(errno)")
     }
   }
 
-  /// Takes the mount away at once; what is still open in it keeps working until it is closed.
-  static func detach(_ path: String) throws(StartupFailure) {
-    if geteuid() == 0, umount2(path, Int32(MNT_DETACH)) == 0 { return }
-    let arguments = ["fusermount3", "-u", "-z", "--", path]
-    let error = Subprocess.run(arguments)
-    guard error == nil else {
-      throw .mount("cannot unmount '\(path)': \(error ?? "")")
+  /// Mounts on the directory that was opened, and says what the mount table has about it.
+  ///
+  /// Root's mount(2) follows the descriptor. For others fusermount3 mounts, which wants a path, and sees to it that the user may write to
+  /// what that leads to; here it is found out whether it was the directory.
+  ///
+  /// - Parameter image: for messages.
+  func mount(_ session: Session, _ image: String) throws(StartupFailure) -> MountTable.Entry {
+    defer { close() }
+    let parent = MountTable.mountID(ofDescriptor: descriptor)
+    do throws(Session.Failure) {
+      try session.mount(at: geteuid() == 0 ? "/proc/self/fd/\(descriptor)" : path)
+    } catch {
+      throw .mount("cannot mount '\(image)' on '\(name)'")
     }
+    let place = SystemFile.target(of: "/proc/self/fd/\(descriptor)")
+    let entry = MountTable.current().entries.last { $0.mountPoint == place && $0.parent == parent }
+    guard let entry, entry.type.hasPrefix("fuse") else {
+      session.unmount()
+      throw .mount("cannot mount '\(image)' on '\(name)': that was moved meanwhile")
+    }
+    return entry
   }
 }

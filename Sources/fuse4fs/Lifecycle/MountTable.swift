@@ -1,6 +1,9 @@
 /// What is mounted in this process's mount namespace, as /proc/self/mountinfo says (proc(5)).
 struct MountTable {
   struct Entry: Equatable {
+    /// Numbers that tell mounts apart for as long as they are there: this one's, and that of the one it is mounted in.
+    let id: Int
+    let parent: Int
     /// `major:minor` of the device, as sysfs writes it.
     let device: String
     let mountPoint: String
@@ -27,13 +30,23 @@ struct MountTable {
     entries.last { $0.mountPoint == mountPoint }
   }
 
+  /// The mount that an open file is in; nil if /proc does not tell.
+  static func mountID(ofDescriptor descriptor: Int32) -> Int? {
+    let lines = SystemFile.contents("/proc/self/fdinfo/\(descriptor)")?.split(separator: "\n") ?? []
+    return lines.lazy.compactMap { line in
+      let fields = line.split { $0 == ":" || $0 == "\t" || $0 == " " }
+      return fields.count == 2 && fields[0] == "mnt_id" ? Int(fields[1]) : nil
+    }.first
+  }
+
   /// `id parent device root mountpoint options [tag...] - type source superoptions`
   private static func parse(_ line: Substring) -> Entry? {
     let fields = line.split(separator: " ")
-    guard let dash = fields.firstIndex(of: "-"), dash >= 6, fields.count > dash + 3 else {
-      return nil
-    }
+    guard let dash = fields.firstIndex(of: "-"), dash >= 6, fields.count > dash + 3,
+      let id = Int(fields[0]), let parent = Int(fields[1])
+    else { return nil }
     return Entry(
+      id: id, parent: parent,
       device: String(fields[2]),
       mountPoint: unescape(fields[4]),
       type: unescape(fields[dash + 1]),

@@ -5,9 +5,12 @@ import Glibc
 struct Readiness: Sendable {
   /// The pipe to the process that waits; nil in the foreground.
   private let parent: Int32?
+  /// To be opened before the daemon cannot open files any more.
+  private let null: Int32
 
   init(parent: Int32?) {
     self.parent = parent
+    null = parent == nil ? -1 : open("/dev/null", O_RDWR | O_CLOEXEC)
   }
 
   /// Lets the command end, and leaves its terminal and working directory. To be called once, when
@@ -15,7 +18,6 @@ struct Readiness: Sendable {
   func ready() {
     guard let parent else { return }
     _ = chdir("/")
-    let null = open("/dev/null", O_RDWR | O_CLOEXEC)
     if null >= 0 {
       for descriptor in STDIN_FILENO...STDERR_FILENO {
         dup2(null, descriptor)

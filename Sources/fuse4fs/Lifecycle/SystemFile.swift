@@ -40,4 +40,13 @@ enum SystemFile {
     defer { free(resolved) }
     return String(cString: resolved)
   }
+
+  /// Where a symbolic link leads; nil, with `Errno.last`, if it is none.
+  static func target(of link: String) -> String? {
+    withUnsafeTemporaryAllocation(byteCount: Int(PATH_MAX), alignment: 1) { bytes in
+      let count = readlink(
+        link, bytes.baseAddress!.assumingMemoryBound(to: CChar.self), bytes.count)
+      return count < 0 ? nil : String(decoding: bytes[..<count], as: UTF8.self)
+    }
+  }
 }

@@ -7,6 +7,7 @@ import Synchronization
 final class Unmounter: Sendable {
   private let session: Session
   private let mountpoint: String
+  private let helper: UnmountHelper?
   private let isDetached = Atomic<Bool>(false)
   private let hasEnded = Atomic<Bool>(false)
   private let log = Logger(label: "fuse4fs")
@@ -14,9 +15,10 @@ final class Unmounter: Sendable {
   /// How long, in seconds, those who still use the file system may go on after it was asked to end.
   private static let patience = 10
 
-  init(session: Session, mountpoint: String) {
+  init(session: Session, mountpoint: String, helper: UnmountHelper?) {
     self.session = session
     self.mountpoint = mountpoint
+    self.helper = helper
   }
 
   /// A signal asks for the end. What the kernel has cached is received, the mount point is released, and those who have
@@ -45,10 +47,8 @@ final class Unmounter: Sendable {
 
   private func detach() {
     KernelCache.writeBack(mountpoint)
-    do throws(StartupFailure) {
-      try MountPoint.detach(mountpoint)
-    } catch {
-      log.error("\(error.message)")
+    if let failure = helper?.unmount() {
+      log.error("cannot unmount '\(mountpoint)': \(failure)")
       session.stop()
       return
     }
@@ -65,6 +65,10 @@ final class Unmounter: Sendable {
   /// The session has ended; the mount point is released if nobody has done so.
   func finish() {
     hasEnded.store(true, ordering: .releasing)
-    if !isDetached.load(ordering: .acquiring) { session.unmount() }
+    guard !isDetached.load(ordering: .acquiring) else { return }
+    guard let helper else { return session.unmount() }
+    if session.isConnected, let failure = helper.unmount() {
+      log.error("cannot unmount '\(mountpoint)': \(failure)")
+    }
   }
 }

@@ -14,7 +14,7 @@ enum Invocation {
   init(arguments: [String]) throws(StartupFailure) {
     let command: Command
     do {
-      command = try Command.parse(arguments)
+      command = try Command.parse(MountFuse.withoutItsDefaults(arguments))
     } catch {
       // Not failures are the parser's own services, such as completion scripts for shells.
       guard Command.exitCode(for: error) == .success else {

@@ -130,10 +130,12 @@ enum MountOptionTable {
     title: "The mount",
     options: [
       .init("nodev", summary: "no device nodes (default)", effect: .set(\.nodev, true)),
-      .init("dev", summary: "device nodes work; for root only", effect: .set(\.nodev, false)),
+      .init(
+        "dev", "allow_dev", summary: "device nodes work; for root only",
+        effect: .set(\.nodev, false)),
       .init("nosuid", summary: "no set-user-ID programs (default)", effect: .set(\.nosuid, true)),
       .init(
-        "suid", summary: "set-user-ID programs work; for root only",
+        "suid", "allow_suid", summary: "set-user-ID programs work; for root only",
         effect: .set(\.nosuid, false)),
       .init("noexec", summary: "no program can be started", effect: .set(\.noexec, true)),
       .init("exec", summary: "programs can be started (default)", effect: .set(\.noexec, false)),
@@ -167,6 +169,9 @@ enum MountOptionTable {
         "keep_awake",
         summary: "processors poll between requests of a busy program; for root (auto)",
         effect: .assign("auto|on|off", \.keepAwake, { Wakefulness(rawValue: $0) })),
+      .init(
+        "sandbox", summary: "the daemon gives up what it does not need; on: or fails (auto)",
+        effect: .assign("auto|on|off", \.sandbox, { SandboxWish(rawValue: $0) })),
       .init(
         "check_open", summary: "refuse to open immutable and append-only files as ext4 does",
         effect: .set(\.checkOpen, true)),

@@ -84,6 +84,8 @@ struct MountOptions: Sendable, Equatable {
   var cacheSize: Int64?
   /// Nil: `auto`.
   var keepAwake: Wakefulness?
+  /// Nil: `auto`.
+  var sandbox: SandboxWish?
   var foreground = false
   /// Implies `foreground`.
   var debug = false
@@ -117,6 +119,15 @@ enum Wakefulness: String, Sendable {
   /// They may, except in a virtual machine that has them poll before they halt.
   case auto
   /// They do not, if root mounts.
+  case on
+  case off
+}
+
+/// Whether the daemon gives up what it does not need to serve the mount.
+enum SandboxWish: String, Sendable {
+  /// As far as the kernel lets it.
+  case auto
+  /// All of it, or there is no mount.
   case on
   case off
 }

@@ -93,7 +93,11 @@ final class Ext4Operations: FileSystemOperations {
   private func entry(_ inode: Inode) -> Entry {
     inode.noteAttributesKnown()
     iomap?.noteAttributes(of: inode)
-    return presentation.entry(inode.status())
+    var entry = presentation.entry(inode.status())
+    if volume.hasRunOutOfRoom {
+      entry.attributes.mustBeAskedAgain = !inode.isManagedByKernel
+    }
+    return entry
   }
 
   private func attributes(_ inode: Inode) -> Attributes {
@@ -245,6 +249,7 @@ final class Ext4Operations: FileSystemOperations {
   ) throws(Ext4Error) {
     var failure: Ext4Error?
     try volume.list(directory, from: offset) { entry in
+      failure = nil
       guard buffer.hasRoom(forNameOf: entry.name.count) else { return false }
       do throws(Ext4Error) {
         if buffer.givesAttributes, !entry.isSelfOrParent {
@@ -338,10 +343,11 @@ final class Ext4Operations: FileSystemOperations {
   // MARK: Data
 
   func read(
-    _ node: NodeID, into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
+    _ node: NodeID, into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64, flags: ReadFlags
   ) throws(Errno) -> Int {
     try attempt { () throws(Ext4Error) in
       let inode = try inode(node)
+      if !flags.contains(.direct) { inode.pageCache.noteRead() }
       let count = try inode.read(into: buffer, at: offset)
       try inode.noteAccess(atime)
       return count
@@ -355,15 +361,21 @@ final class Ext4Operations: FileSystemOperations {
     try attempt { () throws(Ext4Error) in
       let inode = try inode(node)
       var options: Inode.WriteOptions = []
-      if flags.contains(.fromCache) { options.insert(.writeback) }
+      if flags.contains(.fromCache) {
+        options.insert(.writeback)
+        inode.pageCache.noteRead()
+      }
       if flags.contains(.clearsSetID) { options.formUnion(setIDOptions(for: caller, inode)) }
       defer { forgetMode(of: node, after: options) }
       do throws(Ext4Error) {
         try inode.writeAll(bytes, at: offset, options: options)
       } catch {
-        if error.errno == .noSpace, flags.contains(.fromCache) {
-          inode.noteStarvation()
-          Session.invalidateAttributes(of: node, hasNoName: inode.hasNoName)
+        if error.errno == .noSpace {
+          volume.noteOutOfRoom()
+          if flags.contains(.fromCache) {
+            inode.noteStarvation()
+            Session.invalidateAttributes(of: node, hasNoName: inode.hasNoName)
+          }
         }
         throw error
       }

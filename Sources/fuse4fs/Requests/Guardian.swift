@@ -62,7 +62,7 @@ final class Guardian: Sendable {
         failure = error
       }
     }
-    if failure.isDamage { record(failure) }
+    if failure.isDamage || failure.isFileSizeLimit { record(failure) }
     throw failure.errno
   }
 
@@ -87,5 +87,12 @@ final class Guardian: Sendable {
     guard !volume.hasShutDown else { return }
     guard incidents.record(failure, on: volume) else { return }
     stopped.withLock { $0 }?()
+  }
+
+  /// Tells of damage that was found and worked around since the last call. No lock of the volume's may be held.
+  func reportDamage() {
+    for error in volume.takeDamage() where incidents.report(error, on: volume) {
+      stopped.withLock { $0 }?()
+    }
   }
 }

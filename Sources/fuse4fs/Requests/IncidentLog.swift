@@ -20,7 +20,12 @@ final class IncidentLog: Sendable {
   func record(_ error: Ext4Error, on volume: Volume) -> Bool {
     Session.willWait()
     volume.note(error)
-    let text = Self.describe(error)
+    return report(error, on: volume)
+  }
+
+  /// The same for what the file system has recorded by itself.
+  func report(_ error: Ext4Error, on volume: Volume) -> Bool {
+    let text = Self.describe(error, on: volume)
     // A hostile image may have any number of bad places; a thousand of them tell enough.
     let isNews = known.withLock { $0.count < 1000 && $0.insert(text).inserted }
     if isNews { log.error("\(device): \(text); unmount it and run e2fsck on it") }
@@ -37,12 +42,23 @@ final class IncidentLog: Sendable {
     return stopsNow
   }
 
-  private static func describe(_ error: Ext4Error) -> String {
+  /// As the beginning of a sentence.
+  static func describe(_ error: Ext4Error, on volume: Volume) -> String {
     switch error {
     case .errno(let errno): "\(errno)"
     case .corrupted(let inode, let what): "inode \(inode) is damaged: \(what)"
     case .library(let code, let doing, let inode):
-      "\(doing) of inode \(inode) failed: \(Volume.libraryMessage(code))"
+      "\(doing)\(inode.rawValue == 0 || error.isFileSizeLimit ? "" : " of inode \(inode)") failed: "
+        + reason(code, error, volume)
     }
+  }
+
+  private static func reason(_ code: Int, _ error: Ext4Error, _ volume: Volume) -> String {
+    if error.isFileSizeLimit { return FileSizeLimit.reason }
+    if let cutOff = volume.device.cutOff {
+      return "another program has cut it off while it was mounted, at \(cutOff.found) of "
+        + "\(cutOff.known) bytes"
+    }
+    return Volume.libraryMessage(code)
   }
 }

@@ -146,4 +146,27 @@ struct JournalLogTests {
     _ = try disk.recover()
     for block in 0..<UInt64(200) { #expect(try disk.atHome(100 + block) == disk.block(20)) }
   }
+
+  /// The file system was used without its journal, whose log is damaged: what stands behind the damage must not follow a new transaction.
+  @Test func whatIsGivenUpNeverComesBack() throws {
+    let disk = try LogFixture(JournalFeatures(incompatible: [.revoke, .checksumV3]))
+    for block in UInt64(7)...9 {
+      try disk.cache.replace(block, with: disk.block(1))
+      try disk.commit()
+    }
+    // In the first commit record; each transaction takes three blocks.
+    try disk.device.write(
+      [UInt8](repeating: 0xFF, count: 1000), at: (LogFixture.journalStart + 3) * 1024 + 16)
+    var journal = try CrashedLog(disk.file).journal
+    try JournalRecovery.discard(&journal)
+    #expect(journal.superblock.sequence > 3, "the number of what is left in the log")
+
+    let log = JournalLog(journal, home: disk.device, usesBarriers: true)
+    try log.start()
+    // Six blocks: it ends where the third transaction begins.
+    for block in UInt64(20)..<24 { try disk.cache.replace(block, with: disk.block(2)) }
+    try log.commit(log.makeTransaction(from: disk.cache, freeing: []), flushesData: false)
+    #expect(try disk.recover().transactions == 1)
+    #expect(try disk.atHome(9) == disk.block(0))
+  }
 }

@@ -14,9 +14,13 @@ final class LogFixture {
   let log: JournalLog
 
   /// An empty log, begun.
-  init(_ features: JournalFeatures = JournalFeatures(), sequence: UInt32 = 1) throws {
+  init(
+    _ features: JournalFeatures = JournalFeatures(), sequence: UInt32 = 1,
+    observer: (any BlockDeviceObserver)? = nil, lockObserver: (any LockObserver)? = nil
+  ) throws {
     file = try MemoryFile([UInt8](repeating: 0, count: 4096 * 1024))
-    device = file.device(count: 4096 * 1024)
+    device = file.device(
+      count: 4096 * 1024, observer: observer, lockObserver: lockObserver)
     try device.write(Self.newSuperblock, at: Self.journalStart * 1024)
     var journal = try OpenJournal(area: Self.area(device))
     journal.superblock.features = features

@@ -4,7 +4,7 @@ import Synchronization
 import SystemPackage
 import TestSupport
 
-/// A workload on a device that fails, once for each of its writes and flushes: no loss without an error, and a disk that can be
+/// A workload on a device that fails, once for each of its writes and flushes, or of its reads: no loss without an error, and a disk that can be
 /// recovered.
 public struct FaultInjection: Sendable {
   public struct Report: Sendable {
@@ -26,11 +26,24 @@ public struct FaultInjection: Sendable {
     image = try workload.makeDisk(seed: seed).image
   }
 
-  public func run() throws -> Report {
+  /// Every read fails in turn, once and for good.
+  public func runReads() throws -> Report {
+    let calm = try calmRun()
+    return try run(
+      (1...calm.readCount).flatMap { number in
+        [false, true].map { FaultyDevice.Fault(.read, number, .ioError, isLasting: $0) }
+      })
+  }
+
+  private func calmRun() throws -> FaultyDevice {
     let calm = FaultyDevice()
-    let disk = try workload.emptyDisk()
-    let outcome = try run(calm, on: disk)
+    let outcome = try run(calm, on: try workload.emptyDisk())
     if let error = outcome.errors.first { throw error }
+    return calm
+  }
+
+  public func run() throws -> Report {
+    let calm = try calmRun()
     var faults: [FaultyDevice.Fault] = []
     for (target, count) in [
       (FaultyDevice.Fault.Target.write, calm.writeCount), (.flush, calm.flushCount),
@@ -99,7 +112,8 @@ public struct FaultInjection: Sendable {
       history: History(try FoundTree(reading: disk), blockSize: workload.blockSize))
     let volume: Volume
     do {
-      let (opened, options) = disk.device { _ in device }
+      var (opened, options) = disk.device { _ in device }
+      options.cacheSizes = workload.cacheSizes
       volume = try Volume.open(opened, options: options)
     } catch {
       outcome.errors.append(error)

@@ -2,14 +2,14 @@ import Journal
 import Synchronization
 import SystemPackage
 
-/// A device that fails: at one write or flush, counted from its first, or from that one on.
+/// A device that fails: at one read, write or flush, counted from its first, or from that one on.
 ///
 /// What was written since the last flush is lost when a flush fails, as with a page cache that gives up on its dirty pages; readers
 /// do not see that before the next mount.
 public final class FaultyDevice: BlockDeviceObserver {
   /// What goes wrong, and when.
   public struct Fault: Sendable, Hashable, CustomStringConvertible {
-    public enum Target: Sendable, Hashable { case write, flush }
+    public enum Target: Sendable, Hashable { case read, write, flush }
     public var target: Target
     public var number: Int
     public var error: Errno
@@ -29,6 +29,7 @@ public final class FaultyDevice: BlockDeviceObserver {
   }
 
   private struct State {
+    var reads = 0
     var writes = 0
     var flushes = 0
     var hasFailed = false
@@ -41,6 +42,7 @@ public final class FaultyDevice: BlockDeviceObserver {
 
   public init(_ fault: Fault? = nil) { self.fault = fault }
 
+  public var readCount: Int { state.withLock { $0.reads } }
   public var writeCount: Int { state.withLock { $0.writes } }
   public var flushCount: Int { state.withLock { $0.flushes } }
   /// Whether something has failed.
@@ -68,6 +70,10 @@ public final class FaultyDevice: BlockDeviceObserver {
           .copyBytes(from: bytes)
       }
     }
+  }
+
+  public func willRead(_ count: Int, at offset: UInt64) throws(Errno) {
+    try attempt(.read, \.reads)
   }
 
   public func didRead(_ count: Int, at offset: UInt64) {}

@@ -6,9 +6,9 @@ import TestSupport
 /// Finds out whether a disk on which the power has gone is what it may be. One for each thread.
 final class Judge {
   private let disk: MappedDisk
-  private let verdict: Verdict
+  private let verdict: any TreeVerdict
 
-  init(_ workload: Workload, _ verdict: Verdict) throws {
+  init(_ workload: Workload, _ verdict: any TreeVerdict) throws {
     disk = try workload.emptyDisk()
     self.verdict = verdict
   }
@@ -22,9 +22,9 @@ final class Judge {
     static let kernel = Witnesses(rawValue: 2)
   }
 
-  /// What is wrong with it; nil if nothing is. `build` makes the disk.
+  /// What is wrong with it; nil if nothing is. `build` makes the disk; `isChecked`: e2fsck looks at what the recovery leaves.
   func flaw(
-    expecting expectations: [Expectation], witnesses: Witnesses = [],
+    expecting expectations: [Expectation], witnesses: Witnesses = [], isChecked: Bool = true,
     recorder: WriteRecorder? = nil,
     _ build: (UnsafeMutableRawBufferPointer) -> Void
   ) throws -> String? {
@@ -35,7 +35,7 @@ final class Judge {
     } catch {
       return "it cannot be recovered: \(error)"
     }
-    if let complaint = try FileSystemCheck.complaint(about: disk) { return complaint }
+    if isChecked, let complaint = try FileSystemCheck.complaint(about: disk) { return complaint }
     for expectation in expectations {
       if let flaw = verdict.flaw(in: found, expectation) { return flaw }
     }
@@ -120,8 +120,14 @@ final class Judge {
   }
 }
 
+/// What may be found on a disk.
+protocol TreeVerdict: Sendable {
+  /// What is wrong with it; nil if nothing is.
+  func flaw(in found: FoundTree, _ expectation: Expectation) -> String?
+}
+
 /// What a workload's history allows.
-struct Verdict: Sendable {
+struct Verdict: TreeVerdict {
   private let history: History
   private let digests: [Int]
 
@@ -145,6 +151,15 @@ struct Verdict: Sendable {
     return (flaw ?? namesFlaw(in: found, first...last))
       + "\nsynchronized: operation \(first) (\(history.operations[first])), "
       + "begun: operation \(last) (\(history.operations[last]))"
+  }
+
+  /// The operations after which the tree may have been what was found.
+  func possibleOperations(in found: FoundTree, _ expectation: Expectation) -> [Int] {
+    let last = min(expectation.begun, history.operationCount)
+    let digest = found.entries.digest
+    return (min(expectation.synchronized, last)...last).filter {
+      digests[$0] == digest && contentFlaw(in: found, at: $0, expectation) == nil
+    }
   }
 
   private func contentFlaw(

@@ -46,12 +46,14 @@ public final class MappedDisk: @unchecked Sendable {
 
   /// What there is to mount it with. `observer` makes the one that is to watch a part.
   func device(
-    isWritable: Bool = true, observer: ((Range<Int>) -> any BlockDeviceObserver)? = nil
+    isWritable: Bool = true, lockObserver: (any LockObserver)? = nil,
+    observer: ((Range<Int>) -> any BlockDeviceObserver)? = nil
   ) -> (device: BlockDevice, options: Volume.Options) {
     func part(_ area: Range<Int>) -> BlockDevice {
       BlockDevice(
         fileDescriptor: descriptor, byteOffset: Int64(area.lowerBound),
-        byteCount: Int64(area.count), isWritable: isWritable, observer: observer?(area))
+        byteCount: Int64(area.count), isWritable: isWritable, observer: observer?(area),
+        lockObserver: lockObserver)
     }
     var options = Volume.Options()
     options.readOnly = !isWritable

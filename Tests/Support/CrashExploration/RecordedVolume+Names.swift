@@ -31,6 +31,12 @@ extension RecordedVolume {
       path, .symbolicLink(Array(target.utf8)), .symbolicLink(Array(target.utf8)), mode: 0o777)
   }
 
+  /// A file without a name, which is gone when it is no longer used: nothing is left of it.
+  public func makeTemporary() throws {
+    let node = NewNode(.regularFile, permissions: 0o600, umask: 0, userID: 0, groupID: 0)
+    forget(try volume.createTemporary(node, in: try volume.node(.root)))
+  }
+
   private func make(
     _ path: String, _ content: NewNode.Content, _ kind: ModelTree.Kind, mode: UInt16
   ) throws -> Bool {

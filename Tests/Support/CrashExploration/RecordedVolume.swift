@@ -16,11 +16,18 @@ public final class RecordedVolume {
   /// What was not done for want of space.
   public private(set) var refusals = 0
 
-  private let recorder: WriteRecorder?
+  private let recorder: (any ProgressMarks)?
+  /// The directory from which paths lead.
+  private let root: InodeNumber
   /// Files that a program has open, by their id.
   private var open: [Int: Inode] = [:]
 
-  public init(_ volume: Volume, _ history: History, _ recorder: WriteRecorder? = nil) {
+  /// `root`: the kernel refers to it for as long as this is used.
+  public init(
+    _ volume: Volume, _ history: History, _ recorder: (any ProgressMarks)? = nil,
+    root: InodeNumber = .root
+  ) {
+    self.root = root
     self.volume = volume
     self.history = history
     self.recorder = recorder
@@ -64,6 +71,7 @@ public final class RecordedVolume {
 
   /// fsync(2) of anything, and syncfs(2).
   public func synchronize() throws {
+    recorder?.willSynchronize()
     try volume.synchronize()
     noteSynchronized()
   }
@@ -85,10 +93,14 @@ public final class RecordedVolume {
 
   /// Unmounts.
   public func close() throws {
-    for inode in open.values { forget(inode) }
-    open.removeAll()
+    closeAllFiles()
     try volume.close()
     noteSynchronized()
+  }
+
+  func closeAllFiles() {
+    for inode in open.values { forget(inode) }
+    open.removeAll()
   }
 
   // MARK: Inodes
@@ -97,7 +109,7 @@ public final class RecordedVolume {
   func withInode<R>(_ path: String, _ body: (Inode) throws -> R) throws -> R {
     var found: [Inode] = []
     defer { for inode in found.reversed() { forget(inode) } }
-    var current = try volume.node(.root)
+    var current = try volume.node(root)
     for name in path.split(separator: "/") {
       current = try volume.find(String(name), in: current)
       found.append(current)
@@ -112,10 +124,10 @@ public final class RecordedVolume {
   public func openFile(_ path: String) throws -> Int {
     guard let id = history.tree.node(at: path) else { throw Failure("there is no /\(path)") }
     guard open[id] == nil else { return id }
-    var current = try volume.node(.root)
+    var current = try volume.node(root)
     for name in path.split(separator: "/") {
       let next = try volume.find(String(name), in: current)
-      if current.number != .root { forget(current) }
+      if current.number != root { forget(current) }
       current = next
     }
     open[id] = current

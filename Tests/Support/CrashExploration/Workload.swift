@@ -1,3 +1,4 @@
+import Ext4
 import TestSupport
 
 /// What is done to a file system while it is recorded, and what file system that is.
@@ -20,6 +21,8 @@ public struct Workload: Sendable {
   /// What happens before it is recorded.
   public var setUp: Body = { _, _ in }
   public var body: Body
+  /// How much of what was read is kept in memory; the least that there is has much read again.
+  public var cacheSizes = CacheSizes.standard
   /// What is done on a disk that has lived through a power cut.
   public var secondLife: Body?
 

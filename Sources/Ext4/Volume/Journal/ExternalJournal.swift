@@ -1,4 +1,3 @@
-import CExt2FS
 import Journal
 import SystemPackage
 
@@ -22,8 +21,8 @@ enum ExternalJournal {
     } catch {
       throw MountRefusal("the device of its journal cannot be read (\(error))")
     }
-    guard superblock.fields.s_magic == UInt16(EXT2_SUPER_MAGIC),
-      superblock.features.incompatible.contains(.journalDevice), hasValidChecksum(superblock)
+    guard superblock.hasMagic, superblock.features.incompatible.contains(.journalDevice),
+      superblock.hasValidChecksum
     else {
       throw MountRefusal(
         "the device that is to be its journal holds none; give the right one with -o journal_path=PATH"
@@ -35,12 +34,11 @@ enum ExternalJournal {
           + "right one with -o journal_path=PATH")
     }
     // Journals count the whole device, from its first block on.
-    let blocks = min(
-      UInt64(device.byteCount) / UInt64(blockSize),
-      UInt64(superblock.fields.s_blocks_count), UInt64(UInt32.max))
+    let blocks = superblock[\.s_blocks_count].clamped(
+      to: 0...UInt32(clamping: device.byteCount / Int64(blockSize)))
     let area = JournalArea(
       device: device, blockSize: blockSize,
-      runs: [JournalArea.Run(first: BlockNumber(0), count: UInt32(blocks))])
+      runs: [JournalArea.Run(first: BlockNumber(0), count: blocks)])
     let journal: OpenJournal
     do throws(JournalError) {
       journal = try OpenJournal(
@@ -55,16 +53,5 @@ enum ExternalJournal {
           + "-o journal_path=PATH, or run e2fsck on both")
     }
     return journal
-  }
-
-  private static func hasValidChecksum(_ superblock: RawSuperblock) -> Bool {
-    guard superblock.features.readOnlyCompatible.contains(.metadataChecksums) else { return true }
-    // Over all that precedes the checksum itself (ext4_superblock_csum).
-    return withUnsafeBytes(of: superblock.fields) { bytes in
-      let covered = bytes.count - 4
-      return cext2fs_crc32c(
-        ~0, bytes.assumingMemoryBound(to: UInt8.self).baseAddress, covered)
-        == superblock.fields.s_checksum
-    }
   }
 }

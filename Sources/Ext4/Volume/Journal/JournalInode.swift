@@ -9,7 +9,7 @@ extension Volume {
     do throws(Ext4Error) {
       return try metadata.withLock { () throws(Ext4Error) in
         let inode = try inode(number)
-        guard number == .journal || number.rawValue >= max(superblock.pointee.s_first_ino, 11),
+        guard number == .journal || geometry.isForFiles(number),
           inode.isRegularFile, inode.linkCount > 0,
           inode.flags.isDisjoint(with: [.inlineData, .encrypted])
         else { throw .corrupted(number, what: "the journal is not a file that could be one") }
@@ -25,6 +25,9 @@ extension Volume {
     if case .corrupted(_, let what) = error { return "\(what)" }
     return "\(error.errno)"
   }
+
+  /// Pieces that a journal may be in: more than any has, and what there is memory for.
+  private static let maximumJournalRuns = 1 << 17
 
   private func runs(of inode: Inode) throws(Ext4Error) -> [JournalArea.Run] {
     let blocks = inode.size >> blockShift
@@ -44,6 +47,9 @@ extension Volume {
       let count = UInt32((stop - position) >> blockShift)
       guard count > 0, contains(first, count: UInt64(count)) else {
         throw .corrupted(inode.number, what: "the journal reaches out of the file system")
+      }
+      guard runs.count < Self.maximumJournalRuns else {
+        throw .corrupted(inode.number, what: "the journal is in too many pieces")
       }
       runs.append(JournalArea.Run(first: first, count: count))
       position = stop

@@ -1,5 +1,3 @@
-import CExt2FS
-import Glibc
 import Journal
 import SystemPackage
 
@@ -29,15 +27,16 @@ extension Volume {
       return nil
     }
     // Who only reads a file system that needs nothing does not need its journal's device either.
-    let isExternal = superblock.journalInode == 0
+    let isExternal = superblock.journalInode == nil
     guard !isExternal || needsRecovery || !options.readOnly else { return nil }
     guard device.isWritable || !needsRecovery else {
       throw MountRefusal(
         "its journal holds changes that were not yet replayed, as after a crash, and it cannot be written; "
           + "make it writable, or add -o norecovery to see the file system without them")
     }
+    let geometry = try Geometry(of: superblock, onDeviceOf: UInt64(device.byteCount))
     var journal = try locateJournal(of: device, superblock, options)
-    let report = try recover(&journal, of: device, superblock, options)
+    let report = try recover(&journal, of: device, superblock, geometry, options)
     return (journal, report)
   }
 
@@ -45,10 +44,9 @@ extension Volume {
     of device: BlockDevice, _ superblock: RawSuperblock, _ options: Options
   ) throws(MountRefusal) -> OpenJournal {
     // The log may have what is not right on disk yet: checksums and descriptors count when it is replayed.
-    let volume = try bare(device, options, flags: EXT2_FLAG_IGNORE_CSUM_ERRORS)
+    let volume = try bare(device, options, checksChecksums: false)
     defer { volume.discard() }
-    volume.fs.pointee.flags &= ~EXT2_FLAG_IGNORE_CSUM_ERRORS
-    guard superblock.journalInode != 0 else {
+    guard let number = superblock.journalInode else {
       guard superblock.journalUUID != .zero else {
         throw MountRefusal("it does not say where its journal is; run e2fsck on it")
       }
@@ -56,7 +54,7 @@ extension Volume {
         superblock.journalUUID, for: superblock.uuid, blockSize: volume.blockSize,
         in: options.journal)
     }
-    let runs = try volume.journalRuns(of: InodeNumber(superblock.journalInode))
+    let runs = try volume.journalRuns(of: number)
     do throws(JournalError) {
       return try OpenJournal(
         area: JournalArea(device: device, blockSize: volume.blockSize, runs: runs))
@@ -67,26 +65,24 @@ extension Volume {
 
   /// The file system as libext2fs opens it, for reading.
   private static func bare(
-    _ device: BlockDevice, _ options: Options, flags: CInt = 0
+    _ device: BlockDevice, _ options: Options, checksChecksums: Bool = true
   ) throws(MountRefusal) -> Volume {
     var options = options
     options.readOnly = true
-    return try openLibrary(
-      device, options: options, features: try checkSuperblock(of: device, options: options),
-      flags: flags)
+    return try openLibrary(device, options: options, checksChecksums: checksChecksums)
   }
 
   private static func recover(
     _ journal: inout OpenJournal, of device: BlockDevice, _ superblock: RawSuperblock,
-    _ options: Options
+    _ geometry: Geometry, _ options: Options
   ) throws(MountRefusal) -> JournalReport {
     var report = JournalReport()
     report.neededRecovery = superblock.features.incompatible.contains(.needsRecovery)
     do throws(JournalError) {
       if report.neededRecovery {
         let recovery = JournalRecovery(
-          fileSystem: device, firstBlock: UInt64(superblock.fields.s_first_data_block),
-          blockCount: superblock.blockCount, progress: options.journal.progress)
+          fileSystem: device, firstBlock: geometry.firstDataBlock,
+          blockCount: geometry.blockCount, progress: options.journal.progress)
         report.outcome = try recovery.run(&journal)
       } else if !options.readOnly, device.isWritable, journal.superblock.needsRecovery {
         // Somebody has used the file system without its journal: what that holds is out of date.
@@ -112,16 +108,13 @@ extension Volume {
     let volume = try bare(device, options)
     defer { volume.discard() }
     let superblock = volume.superblock
-    RawSuperblock.copyErrors(from: before, to: superblock)
-    if hadError { superblock.pointee.s_state |= UInt16(EXT2_ERROR_FS) }
-    superblock.pointee.s_feature_incompat &= ~Features.Incompatible.needsRecovery.rawValue
+    superblock.takeOverErrors(from: before)
+    if hadError { superblock.hasErrors = true }
+    superblock.set(.needsRecovery, false)
     volume.countFree()
-    superblock.pointee.s_wtime = UInt32(truncatingIfNeeded: time(nil))
-    _ = ext2fs_superblock_csum_set(volume.fs, superblock)
+    superblock.noteWrite()
     do throws(Errno) {
-      try device.write(
-        UnsafeRawBufferPointer(start: superblock, count: RawSuperblock.byteCount),
-        at: RawSuperblock.byteOffset)
+      try device.write(superblock.serialized(), at: RawSuperblock.byteOffset)
       try device.synchronize()
     } catch {
       throw MountRefusal(JournalError.writing(error).description)
@@ -136,18 +129,5 @@ extension Volume {
     } catch {
       throw MountRefusal(JournalError.writing(error).description)
     }
-  }
-
-  /// Sums up what the groups have free.
-  private func countFree() {
-    var blocks: UInt64 = 0
-    var inodes: UInt64 = 0
-    for group in 0..<fs.pointee.group_desc_count {
-      blocks += UInt64(ext2fs_bg_free_blocks_count(fs, group))
-      inodes += UInt64(ext2fs_bg_free_inodes_count(fs, group))
-    }
-    blocks <<= UInt64(fs.pointee.cluster_ratio_bits)
-    ext2fs_free_blocks_count_set(superblock, blocks)
-    superblock.pointee.s_free_inodes_count = UInt32(truncatingIfNeeded: inodes)
   }
 }

@@ -55,9 +55,8 @@ extension Volume {
   static func replayJournal(
     _ device: BlockDevice, options: Options
   ) throws(MountRefusal) -> JournalReport? {
-    _ = try checkSuperblock(of: device, options: options)
-    let opened = try openJournal(of: device, try readSuperblock(of: device), options: options)
-    return opened?.1
+    let superblock = try checkSuperblock(of: device, options: options)
+    return try openJournal(of: device, superblock, options: options)?.1
   }
 
   /// A short mount for the orphans' sake.

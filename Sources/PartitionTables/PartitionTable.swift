@@ -1,34 +1,28 @@
 /// One partition, as Linux would number it.
-struct Partition: Equatable, Sendable {
+public struct Partition: Equatable, Sendable {
   /// 1 and up; logical partitions of an MBR begin at 5.
-  let number: Int
+  public let number: Int
   /// From the beginning of the device.
-  let byteOffset: Int64
+  public let byteOffset: Int64
   /// Cut off at the end of the device.
-  let byteCount: Int64
+  public let byteCount: Int64
   /// What the table says is in it, if that is known here.
-  let typeName: String?
-
-  /// `2 (Linux filesystem, 64 MiB)`
-  var description: String {
-    let facts = [typeName, ByteCount.describe(byteCount)].compactMap(\.self)
-    return "\(number) (\(facts.joined(separator: ", ")))"
-  }
+  public let typeName: String?
 }
 
 /// The partitions of a disk, from a GUID partition table or a master boot record.
-struct PartitionTable: Sendable {
+public struct PartitionTable: Sendable {
   /// In the order of the table. Only what begins within the device is listed.
-  let partitions: [Partition]
+  public let partitions: [Partition]
   /// There is a GUID partition table, and neither it nor its backup can be used.
-  let isDamaged: Bool
+  public let isDamaged: Bool
 
   /// Nil if there is no partition table.
   ///
   /// As Linux does, a GUID partition table counts only behind a protective master boot record. What
   /// a sector is, the table does not say: a GUID partition table shows it by its place; a master
   /// boot record is read with the size that leads to a file system, or else with 512.
-  init?(of disk: DiskReader) {
+  public init?(of disk: DiskReader) {
     guard let bootRecord = MasterBootRecord(disk: disk) else { return nil }
     if bootRecord.isProtective {
       let tables = Self.sectorSizes.lazy.compactMap {
@@ -46,7 +40,7 @@ struct PartitionTable: Sendable {
     }
   }
 
-  subscript(number: Int) -> Partition? {
+  public subscript(number: Int) -> Partition? {
     partitions.first { $0.number == number }
   }
 

@@ -1,13 +1,18 @@
 import Glibc
 
 /// Reads parts of a file or device, to find out what is on it.
-struct DiskReader {
+public struct DiskReader {
   let descriptor: Int32
   /// The size of the whole device.
-  let byteCount: Int64
+  public let byteCount: Int64
+
+  public init(descriptor: Int32, byteCount: Int64) {
+    self.descriptor = descriptor
+    self.byteCount = byteCount
+  }
 
   /// Nil if the range is not within the device, or cannot be read.
-  func bytes(at offset: Int64, count: Int) -> [UInt8]? {
+  public func bytes(at offset: Int64, count: Int) -> [UInt8]? {
     guard offset >= 0, count >= 0, offset <= byteCount - Int64(count) else { return nil }
     let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
       while filled < count {
@@ -25,7 +30,7 @@ struct DiskReader {
   /// Whether a superblock of the ext family is where a file system that begins at `offset` has it:
   /// its magic number is 56 bytes into the superblock, which is at byte 1024 (kernel
   /// Documentation/filesystems/ext4/super.rst).
-  func hasExtSuperblock(at offset: Int64) -> Bool {
+  public func hasExtSuperblock(at offset: Int64) -> Bool {
     guard offset >= 0, offset < byteCount else { return false }
     return bytes(at: offset + 1024 + 56, count: 2) == [0x53, 0xEF]
   }

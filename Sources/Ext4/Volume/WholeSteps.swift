@@ -1,0 +1,157 @@
+import CExt2FS
+import Journal
+import SystemPackage
+
+// Looking at metadata and changing it on a device that is slow, or fails.
+//
+// What has to be read from the device is read without the metadata lock, as long as nothing has been changed yet: what was begun is given
+// up, and begun again when the block is there. So a step reads what it needs first, and when that fails nothing has happened. What it
+// reads later it waits for with the lock held.
+//
+// A step that fails after it has changed something has either undone that, and says so (`noteUndone`), or a part of it is in the running
+// transaction, which must not be committed any more: writing stops, and what was committed stays as it is.
+extension Volume {
+  /// Blocks that are read without the lock for one body; then the rest is read with it, so that what is dropped as soon as it has been
+  /// read does not keep anybody for ever.
+  private static let patience = 64
+
+  /// Calls `body` with the metadata lock held. It may be called several times, as long as it has changed nothing.
+  @inline(__always)
+  func withMetadata<R>(_ body: () throws(Ext4Error) -> R) throws(Ext4Error) -> R {
+    var read: DetachedRead?
+    var turn = 0
+    while true {
+      let result = try metadata.withLock { () throws(Ext4Error) -> R? in
+        if turn < Self.patience { cache.beginDetachedReads() }
+        defer { cache.endDetachedReads() }
+        if let done = read {
+          cache.finish(done)
+          read = nil
+        }
+        do throws(Ext4Error) {
+          return .some(try body())
+        } catch {
+          guard error.isNotInMemory else { throw error }
+          read = cache.takeMissing()
+          if read == nil { turn = Self.patience }
+          return nil
+        }
+      }
+      if let result { return result }
+      read?.run()
+      turn += 1
+    }
+  }
+}
+
+// Metadata lock held, for all of this.
+extension Volume {
+  /// Calls `body`, a step.
+  @inline(__always)
+  func step<R>(_ body: () throws(Ext4Error) -> R) throws(Ext4Error) -> R {
+    let before = cache.changeCount
+    do throws(Ext4Error) {
+      return try body()
+    } catch {
+      if error.isOfDevice, isWhole(after: error, since: before) { restoreInodes() }
+      throw error
+    }
+  }
+
+  /// Calls `body`, the part of a step that nobody undoes when it fails halfway.
+  @inline(__always)
+  func whole<R>(_ body: () throws(Ext4Error) -> R) throws(Ext4Error) -> R {
+    let before = cache.changeCount
+    do throws(Ext4Error) {
+      return try body()
+    } catch {
+      if error.isOfDevice { _ = isWhole(after: error, since: before) }
+      throw error
+    }
+  }
+
+  /// What the step had changed before it failed has been undone.
+  func noteUndone() { undoneChange = cache.changeCount }
+
+  /// Calls `body`, which undoes what a step has changed.
+  func undo(_ body: () throws(Ext4Error) -> Void) {
+    undoneChange = nil
+    do throws(Ext4Error) {
+      try body()
+      noteUndone()
+    } catch {
+      if error.isOfDevice { stopWriting(after: error) } else { noteLocked(error) }
+    }
+  }
+
+  /// Whether nothing is left of what failed. Writing stops otherwise.
+  private func isWhole(after error: Ext4Error, since before: UInt64) -> Bool {
+    guard isWritable else { return false }
+    if cache.changeCount == before || cache.changeCount == undoneChange { return true }
+    stopWriting(after: error)
+    return false
+  }
+
+  /// A part of a step has happened, and the rest cannot: none of the running transaction reaches the disk.
+  func stopWriting(after error: Ext4Error) {
+    health.becomeReadOnly()
+    log?.abort(error.errno)
+    noteLocked(error)
+  }
+
+  /// Inodes in memory that were changed and not stored are as on disk again, but for their times.
+  private func restoreInodes() {
+    ext2fs_flush_icache(fs)
+    for inode in inodes.all where cache.contains(tableBlock(of: inode.number)) {
+      do throws(Ext4Error) {
+        try inode.restore()
+      } catch {
+        return stopWriting(after: error)
+      }
+    }
+  }
+
+  /// The block of the inode table in which an inode lies.
+  func tableBlock(of inode: InodeNumber) -> BlockNumber {
+    let (group, index) = (inode.rawValue - 1).quotientAndRemainder(
+      dividingBy: geometry.inodesPerGroup)
+    return descriptors.inodeTable(of: group) + UInt64(index / geometry.inodesPerBlock)
+  }
+
+  /// Brings what it takes to store an inode into memory: after that it cannot fail for what the device does.
+  func requireStorable(_ inodes: [Inode?]) throws(Ext4Error) {
+    for case let inode? in inodes { try requireStorable(inode.number) }
+  }
+
+  func requireStorable(_ inode: InodeNumber) throws(Ext4Error) {
+    let block = tableBlock(of: inode)
+    if !cache.contains(block) { _ = try readBlock(block, of: inode) }
+  }
+}
+
+extension Inode {
+  func requireStorable() throws(Ext4Error) { try volume.requireStorable(number) }
+
+  /// Whatever was changed and not stored is undone; the times stay, which may not have been stored yet.
+  fileprivate func restore() throws(Ext4Error) {
+    let times = (modificationTime, changeTime, accessTime)
+    let oldSize = size
+    try reload()
+    (modificationTime, changeTime, accessTime) = times
+    if size != oldSize { mappings.removeAll() }
+  }
+}
+
+extension Ext4Error {
+  /// A block would have to be waited for (`Volume.withMetadata`).
+  var isNotInMemory: Bool {
+    guard case .library(let code, _, _) = self else { return false }
+    return code == Int(Errno.notInMemory.rawValue)
+  }
+
+  /// The device has failed, or has no room, or there is no memory: the codes of libext2fs's own begin far behind those of the system.
+  var isOfDevice: Bool {
+    guard case .library(let code, _, _) = self else { return false }
+    return (1..<256).contains(code) && code != Int(Errno.corrupted.rawValue)
+  }
+}

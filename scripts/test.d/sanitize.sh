@@ -1,0 +1,46 @@
+# What scripts/test --sanitize=thread|address changes. Sourced by scripts/test.
+# shellcheck shell=bash
+
+# Tests that sanitized code does not run, and why. What is not here must be clean.
+not_sanitized() {
+  cat <<'END'
+CrashTests\.(ExplorationTests|CrashMutationTests)/	ten thousand disks, judged one after the other by one thread
+CrashTests\.FaultInjectionTests/	hundreds of disks, likewise
+IomapTests\.MutationTests/	faults on purpose: what is looked at there is whether tests find them
+SimulatedKernelTests\.	the simulated kernel is no part of the product
+MountTests\.RealMounts/(FstestsScriptTests|TestScriptTests)/	scripts
+MountTests\.RealMounts/(DifferentialTests|KillTests|WorkloadTests)/	long runs, of what the other suites do in short ones
+END
+}
+
+# Sets flags, scratch, environment and run for the sanitizer $1.
+sanitize() {
+  local expression reason
+  scratch=.build/tests-$1
+  flags+=(--sanitize="$1")
+  # A report is a file in the directory of the reports, of whichever process; suites.py shows it and counts it as a failure.
+  local common="exitcode=66"
+  case $1 in
+    thread)
+      export TSAN_OPTIONS="$common:suppressions=$PWD/scripts/test.d/thread.suppressions:history_size=4"
+      if ! command -v clang >/dev/null; then
+        echo "scripts/test: there is no clang in PATH, as a toolchain of Swift has it" >&2
+        exit 1
+      fi
+      mkdir -p "$scratch"
+      clang -Wall -Werror -O1 -fPIC -c scripts/test.d/thread-mutex.c -o "$scratch/thread-mutex.o"
+      flags+=(-Xlinker "$PWD/$scratch/thread-mutex.o")
+      ;;
+    # What is still allocated when a process ends, the kernel frees.
+    address) export ASAN_OPTIONS="$common:detect_leaks=0:detect_stack_use_after_return=1:strict_string_checks=1" ;;
+    *)
+      echo "scripts/test: there is no sanitizer $1 here: it is thread or address" >&2
+      exit 1
+      ;;
+  esac
+  while IFS=$'\t' read -r expression reason; do
+    echo "Not with --sanitize: $expression ($reason)"
+    run+=("--skip=$expression")
+  done < <(not_sanitized)
+  run+=("--sanitizer=$1")
+}
