@@ -151,6 +151,21 @@ extension Inode {
     return (LogicalBlock(UInt32(logical)), run.first)
   }
 
+  /// Brings the bitmap into memory in which another block of a directory will be looked for. What is wrong with it matters only when
+  /// a block is taken. Metadata lock held.
+  func requireGrowable() throws(Ext4Error) {
+    guard !flags.contains(.inlineData) else { return }
+    let goal = try goal(before: UInt32(clamping: size >> volume.blockShift))
+    guard volume.contains(goal) else { return }
+    let group = volume.group(of: goal)
+    guard volume.descriptors.freeClusters(of: group) > 0 else { return }
+    do throws(Ext4Error) {
+      try volume.loadBlockBitmap(of: group)
+    } catch {
+      if error.isNotInMemory { throw error }
+    }
+  }
+
   /// Where the blocks from `first` on are best put: behind those before them.
   private func goal(before first: UInt32) throws(Ext4Error) -> BlockNumber {
     guard first > 0 else { return volume.goal(for: self) }

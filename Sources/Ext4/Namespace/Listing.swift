@@ -11,7 +11,7 @@ extension Volume {
   ) throws(Ext4Error) {
     var position = cookie
     let progress = ListingProgress()
-    try withMetadata { () throws(Ext4Error) in
+    try withMetadata(advancing: &position) { position throws(Ext4Error) in
       boundCache()
       guard directory.isDirectory else { throw .errno(.notDirectory) }
       progress.absence = nil

@@ -60,6 +60,7 @@ extension Volume {
       try requireNewName(name, in: directory)
       if node.fileType == .directory { try requireRoomForSubdirectory(in: directory) }
       try directory.requireStorable()
+      try directory.requireGrowable()
       let inode = try makeInode(for: node, in: directory)
       do throws(Ext4Error) {
         try directory.insertEntry(name, inode.number, type: node.fileType)

@@ -18,9 +18,21 @@ extension Volume {
   /// Calls `body` with the metadata lock held. It may be called several times, as long as it has changed nothing.
   @inline(__always)
   func withMetadata<R>(_ body: () throws(Ext4Error) -> R) throws(Ext4Error) -> R {
+    var position: UInt64 = 0
+    return try withMetadata(advancing: &position) { (_: inout UInt64) throws(Ext4Error) in
+      try body()
+    }
+  }
+
+  /// The same for what is done in parts, each for good: when `position` has advanced, the patience begins anew.
+  @inline(__always)
+  func withMetadata<R>(
+    advancing position: inout UInt64, _ body: (inout UInt64) throws(Ext4Error) -> R
+  ) throws(Ext4Error) -> R {
     var read: DetachedRead?
     var turn = 0
     while true {
+      let start = position
       let result = try metadata.withLock { () throws(Ext4Error) -> R? in
         if turn < Self.patience { cache.beginDetachedReads() }
         defer { cache.endDetachedReads() }
@@ -29,7 +41,7 @@ extension Volume {
           read = nil
         }
         do throws(Ext4Error) {
-          return .some(try body())
+          return .some(try body(&position))
         } catch {
           guard error.isNotInMemory else { throw error }
           read = cache.takeMissing()
@@ -39,7 +51,7 @@ extension Volume {
       }
       if let result { return result }
       read?.run()
-      turn += 1
+      turn = position == start ? turn + 1 : 0
     }
   }
 }
