@@ -42,10 +42,13 @@ extension Volume {
   /// itself and at once, since nothing else may be. Metadata lock held.
   func noteLocked(_ error: Ext4Error) {
     guard error.isDamage else { return }
+    let isKnown = superblock.hasErrors
     superblock.record(error)
     superblock.markDirty()
     guard health.isReadOnly || log?.isAborted == true else {
-      return log == nil ? writeSuperblockAlone(superblock.serialized()) : requestCommit()
+      // That there are errors is on disk at once; how many, with the next commit: an image may have any number of them.
+      return log == nil && !isKnown
+        ? writeSuperblockAlone(superblock.serialized()) : requestCommit()
     }
     // What the superblock counts is not committed, so only the error goes to disk. Recovery may put an older copy over it, but takes
     // the error from the journal then (ext4_clear_journal_err).
