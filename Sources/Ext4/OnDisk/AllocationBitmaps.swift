@@ -108,9 +108,14 @@ final class AllocationBitmaps {
 
   func firstFreeInode(in range: ClosedRange<UInt32>) -> InodeNumber? {
     var found: ext2_ino_t = 0
-    return ext2fs_find_first_zero_inode_bitmap2(
+    if ext2fs_find_first_zero_inode_bitmap2(
       fs.pointee.inode_map, range.lowerBound, range.upperBound, &found) == 0
-      ? InodeNumber(found) : nil
+    {
+      return InodeNumber(found)
+    }
+    // As with blocks: in a bitmap without a single one there is no zero.
+    let first = InodeNumber(range.lowerBound)
+    return fs.pointee.inode_map != nil && !isTaken(first) ? first : nil
   }
 
   /// Takes over the bits of a range of inodes.
