@@ -110,7 +110,15 @@ public struct Command: Sendable {
     argv.append(nil)
     defer { for argument in argv { free(argument) } }
     var process = pid_t()
-    let code = posix_spawnp(&process, "timeout", &actions, nil, argv, environ)
+    // The calling thread may be one on which no signal arrives, and a command would inherit that.
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    var none = sigset_t()
+    sigemptyset(&none)
+    posix_spawnattr_setsigmask(&attributes, &none)
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+    let code = posix_spawnp(&process, "timeout", &actions, &attributes, argv, environ)
     guard code == 0 else { throw Errno(rawValue: code) }
     return process
   }
