@@ -93,13 +93,21 @@ extension Workloads {
     try volume.write("f", at: 11_000, count: 3000)
     try volume.commitInBackground()
     try volume.zeroRange("h", at: 4000, count: 20_000)
-    try volume.collapse("g", at: 10_240, count: 10_240)
+    try volume.collapse("z", at: 10_240, count: 10_240)
     try volume.synchronize()
-    try volume.insertHole("f", at: 10_240, count: 10_240)
+    try volume.insertHole("z", at: 10_240, count: 10_240)
     try volume.truncate("f", to: 3000)
     try volume.truncate("g", to: 0)
     try volume.commitInBackground()
     try volume.append("f", count: 9000)
     try volume.synchronize()
-  }.with(makeCold)
+  }.with(makeCold).with { workload in
+    let setUp = workload.setUp
+    workload.setUp = { volume, random in
+      try setUp(volume, &random)
+      // All zeros, in many pieces.
+      try volume.create("z")
+      for block in 0..<24 { try volume.allocate("z", at: block * 3072, count: 1024) }
+    }
+  }
 }

@@ -53,7 +53,8 @@ extension RealMounts {
     /// it has put the rest in order.
     private func requireSaved(_ site: Site, _ features: [String] = []) throws {
       if features.contains("^has_journal") {
-        #expect(try site.image.superblock("Filesystem state").contains("not clean"))
+        // Where only data found no room, and metadata did, the image may say that it is clean; then it must be.
+        if try site.image.superblock("Filesystem state") == "clean" { try site.image.check() }
         let check = try Command(["e2fsck", "-fy", site.image.path.string]).run()
         #expect(check.status <= 1, "\(check.description)")
       }
@@ -92,7 +93,8 @@ extension RealMounts {
           "mountpoint '\(site.point)'")
         #expect(ending.status == 32, "\(ending)")
         #expect(ending.log.contains("bytes at most (ulimit -f)"), "\(ending.log)")
-        try site.image.check()
+        // The superblock lies before the limit, and says that the journal, which is empty, has to be replayed.
+        try site.mount { _ in }
       }
     }
 

@@ -13,6 +13,9 @@ public struct FaultInjection: Sendable {
     public internal(set) var noticed = 0
     /// In how many nothing could be changed any more.
     public internal(set) var stopped = 0
+    /// How many of the faults came once only, and in how many of those nothing could be changed any more.
+    public internal(set) var passing = 0
+    public internal(set) var stoppedByPassing = 0
     public internal(set) var flaws: [String] = []
   }
 
@@ -71,6 +74,10 @@ public struct FaultInjection: Sendable {
             report.faults += 1
             if !outcome.errors.isEmpty { report.noticed += 1 }
             if outcome.isStopped { report.stopped += 1 }
+            if !faults[index].isLasting {
+              report.passing += 1
+              if outcome.isStopped { report.stoppedByPassing += 1 }
+            }
             if let flaw { report.flaws.append("\(workload.name), \(faults[index]): \(flaw)") }
           }
         }
