@@ -90,7 +90,7 @@ public struct Command: Sendable {
         "--inh-caps=-all",
       ]
     }
-    command.append("env")
+    command += ["env", "--unset=SWIFT_DETERMINISTIC_HASHING"]
     if let directory { command.append("--chdir=\(directory)") }
     if let user {
       command += ["HOME=\(user.home)", "USER=\(user.name)", "LOGNAME=\(user.name)"]

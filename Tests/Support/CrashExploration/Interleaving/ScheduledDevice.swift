@@ -14,7 +14,7 @@ final class ScheduledDevice: BlockDeviceObserver {
   func didRead(_ count: Int, at offset: UInt64) { scheduler.pass(.device) }
 
   func willWrite(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(Errno) {
-    scheduler.pass(.device)
+    scheduler.pass(bytes.count <= 1024 ? .record : .device)
     try recorder.willWrite(bytes, at: offset)
   }
 

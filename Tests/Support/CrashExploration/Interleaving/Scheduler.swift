@@ -11,7 +11,7 @@ import TestSupport
 /// deadlock, and the error says who waits for what. A lock that is not observed must not be held across such a point.
 public final class Scheduler: Sendable {
   /// Where another task may go on.
-  enum Point { case lock, device, pause }
+  enum Point { case lock, device, record, pause }
 
   fileprivate struct Task {
     let name: String
@@ -109,7 +109,8 @@ public final class Scheduler: Sendable {
       guard let current = state.current else { return nil }
       state.pointCount += 1
       state.tasks[current].sleepsUntil =
-        state.pointCount + temper.stretch(at: point, &state.random)
+        state.pointCount
+        + temper.stretch(at: point, place: state.tasks.count - current, &state.random)
       guard temper.passes(at: point, &state.random) || state.isAsleep(current),
         let next = state.choose(), next != current
       else { return nil }

@@ -9,20 +9,27 @@ struct SchedulingTemper: Sendable {
   private let stopsOneIn: [Int]
   /// For up to so many points, as a power of two.
   private let longest: Int
+  /// One task stops before one in so many writes of a single block, for long: superblocks and commit records decide what counts, and what
+  /// is about to be said is what others may take for said.
+  private let slow: (place: Int, stopsOneIn: Int)
 
   init(_ random: inout SeededGenerator) {
     passesOneIn = random.pick([1, 3, 10, 40])
     stopsOneIn = [random.pick([12, 40, 150]), random.pick([100, 1000, 4000])]
     longest = random.pick([6, 9, 12, 15])
+    slow = (random.pick([1, 1, 2, 2, 3, 5, 7]), random.pick([2, 4, 8]))
   }
 
   func passes(at point: Scheduler.Point, _ random: inout SeededGenerator) -> Bool {
     point == .pause || random.oneIn(passesOneIn)
   }
 
-  /// For how many points the task that has come to `point` stops.
-  func stretch(at point: Scheduler.Point, _ random: inout SeededGenerator) -> Int {
+  /// For how many points the task that has come to `point` stops; `place`: 1 for the last of all tasks, and so on.
+  func stretch(at point: Scheduler.Point, place: Int, _ random: inout SeededGenerator) -> Int {
     switch point {
+    case .record:
+      return place == slow.place && random.oneIn(slow.stopsOneIn)
+        ? 1 << random.number(9..<15) : stretch(at: .device, place: place, &random)
     case .pause: return 1 << random.number(4..<10)
     case .device: return random.oneIn(stopsOneIn[0]) ? 1 << random.number(2..<longest + 1) : 0
     case .lock: return random.oneIn(stopsOneIn[1]) ? 1 << random.number(2..<longest + 1) : 0
