@@ -48,7 +48,7 @@ extension OperationTable {
     do throws(Errno) {
       try session.operations.readDirectory(NodeID(node), from: offset, into: &buffer)
       if buffer.count == 0, session.listingFreshness.noteEnd(by: thread, in: NodeID(node)) {
-        session.channel.forgetContents(of: NodeID(node))
+        session.channel.forgetListing(of: NodeID(node))
       }
       fuse_reply_buf(
         request, memory.baseAddress?.assumingMemoryBound(to: CChar.self), buffer.count)

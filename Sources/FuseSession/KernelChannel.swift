@@ -18,27 +18,40 @@ public protocol KernelChannel: IomapNotificationChannel {
   func forbidReclaim() throws(Errno)
   /// Another descriptor of the connection, so that threads do not contend for one; nil where there is none.
   func clone() -> CInt?
+  /// Sends a notification for which the kernel waits for no request, so that the calling thread can go on reading them.
+  func sendWithoutWaiting(notification: UnsafeRawBufferPointer) throws(Errno)
 }
 
 extension KernelChannel {
+  public func sendWithoutWaiting(notification: UnsafeRawBufferPointer) throws(Errno) {
+    try send(notification: notification)
+  }
+
   /// The kernel asks for the node's attributes before it tells them again (FUSE_NOTIFY_INVAL_INODE). To be called without any
   /// lock, and not from within a request: the kernel waits while it is getting rid of the node.
   public func forgetAttributes(of node: NodeID) {
-    // A negative offset leaves the data alone.
-    invalidate(node, offset: -1)
+    // A negative offset leaves the data alone. An error says that the kernel does not know the node any more.
+    withInvalidation(of: node, offset: -1) { message in try? send(notification: message) }
   }
 
-  /// The same, and the kernel drops the data that it keeps: of a directory its listing. To be called without any lock; from within a
-  /// request only if that shows that the node is in use.
-  func forgetContents(of node: NodeID) { invalidate(node, offset: 0) }
+  /// The same, and the kernel drops the listing that it keeps of a directory. To be called without any lock; from within a request only
+  /// if that shows that the node is in use.
+  ///
+  /// The kernel locks the pages of a listing while it copies names, and for nothing else (fs/fuse/readdir.c).
+  func forgetListing(of directory: NodeID) {
+    withInvalidation(of: directory, offset: 0) { message in
+      try? sendWithoutWaiting(notification: message)
+    }
+  }
 
-  private func invalidate(_ node: NodeID, offset: Int64) {
+  private func withInvalidation(
+    of node: NodeID, offset: Int64, _ body: (UnsafeRawBufferPointer) -> Void
+  ) {
     // struct fuse_out_header, then struct fuse_notify_inval_inode_out. A count of 0 means all that is behind the offset.
     var message:
       (length: UInt32, code: Int32, unique: UInt64, node: UInt64, offset: Int64, count: Int64) =
         (40, 2, 0, node.rawValue, offset, 0)
-    // An error says that the kernel does not know the node any more.
-    withUnsafeBytes(of: &message) { bytes in try? send(notification: bytes) }
+    withUnsafeBytes(of: &message, body)
   }
 }
 
@@ -105,8 +118,12 @@ public final class DeviceChannel: KernelChannel, @unchecked Sendable {
   }
 
   public func send(notification: UnsafeRawBufferPointer) throws(Errno) {
-    guard descriptor >= 0 else { throw .invalidArgument }
     Session.willWait()
+    try sendWithoutWaiting(notification: notification)
+  }
+
+  public func sendWithoutWaiting(notification: UnsafeRawBufferPointer) throws(Errno) {
+    guard descriptor >= 0 else { throw .invalidArgument }
     guard Glibc.write(descriptor, notification.baseAddress, notification.count) >= 0 else {
       throw Errno(rawValue: errno)
     }

@@ -1,5 +1,4 @@
 import Glibc
-import Synchronization
 
 /// Which worker reads requests from the kernel: one at a time, the leader (the pattern of leader and followers).
 ///
@@ -12,11 +11,16 @@ final class Leadership: @unchecked Sendable {
   /// 1 while nobody leads.
   private let vacancy = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
 
-  /// A writer that the system keeps waiting, since the device is behind, is nobody to read requests.
-  private let slowUntil = Atomic<UInt64>(0)
-  /// Nanoseconds.
+  /// A write that takes so many nanoseconds while its thread leads may have been kept waiting, since the device is behind.
   private static let slowWrite: UInt64 = 1_000_000
-  private static let memory: UInt64 = 500_000_000
+  /// For how many nanoseconds after a slow write the leader passes the leadership on before it writes: twice as many if another slow write
+  /// follows within the shortest of these times. One slow write says little, since a busy processor makes writes slow, too, and threads that
+  /// write to one image wait for each other.
+  private static let shortestMemory: UInt64 = 16_000_000
+  private static let longestMemory: UInt64 = 512_000_000
+  // Of the leader alone.
+  private var slowUntil: UInt64 = 0
+  private var memory = shortestMemory
 
   init() { sem_init(vacancy, 0, 1) }
 
@@ -33,11 +37,15 @@ final class Leadership: @unchecked Sendable {
     return false
   }
 
-  /// Whether a write may have to wait, by what those before had to. Times are in nanoseconds of `Attention.now`.
-  func writesAreSlow(at now: UInt64) -> Bool { now < slowUntil.load(ordering: .relaxed) }
+  /// Whether a write may have to wait, by what those before had to. To be called by the leader. Times are in nanoseconds of `Attention.now`.
+  func writesAreSlow(at now: UInt64) -> Bool { now < slowUntil }
 
+  /// The leader has written, and leads still.
   func noteWrite(from start: UInt64, to end: UInt64) {
-    if end - start > Self.slowWrite { slowUntil.store(end + Self.memory, ordering: .relaxed) }
+    guard end - start > Self.slowWrite else { return }
+    let isRepeated = start < slowUntil + Self.shortestMemory
+    memory = isRepeated ? min(memory * 2, Self.longestMemory) : Self.shortestMemory
+    slowUntil = end + memory
   }
 
   /// The leader lets another thread lead.

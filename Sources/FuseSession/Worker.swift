@@ -96,7 +96,7 @@ final class Worker {
       let start = Attention.now
       if session.leadership.writesAreSlow(at: start) { passLeadership() }
       session.dispatch(self)
-      session.leadership.noteWrite(from: start, to: Attention.now)
+      if isLeader { session.leadership.noteWrite(from: start, to: Attention.now) }
     case .long:
       passLeadership()
       session.dispatch(self)

@@ -24,18 +24,17 @@ struct ExtentSearch {
   }
 
   private unowned(unsafe) let inode: Inode
-  /// From the root to a leaf; empty before the first search and behind the last extent.
-  private var path: [Step] = []
+  /// The way from the root to the node at hand, without that. Most files have no node but the root, for which this takes no memory.
+  private var above: [Step] = []
+  /// A leaf, between searches; nil before the first and behind the last extent.
+  private var step: Step?
 
-  init(of inode: Inode) {
-    self.inode = inode
-    path.reserveCapacity(ExtentNode.maximumDepth + 1)
-  }
+  init(of inode: Inode) { self.inode = inode }
 
   /// The extent that covers `block`, or else the first behind it; nil when there is none.
   mutating func extent(coveringOrBehind block: UInt32) throws(Ext4Error) -> Extent? {
     try place(at: block)
-    guard let leaf = path.last, leaf.node.entryCount > 0 else { return nil }
+    guard let leaf = step, leaf.node.entryCount > 0 else { return nil }
     let extent = leaf.node.entry(at: leaf.index).extent
     return extent.end > UInt64(block) ? extent : try next()
   }
@@ -44,38 +43,43 @@ struct ExtentSearch {
   mutating func extent(endingAt block: UInt32) throws(Ext4Error) -> Extent? {
     guard block > 0 else { return nil }
     try place(at: block - 1)
-    guard let leaf = path.last, leaf.node.entryCount > 0 else { return nil }
+    guard let leaf = step, leaf.node.entryCount > 0 else { return nil }
     let extent = leaf.node.entry(at: leaf.index).extent
     return extent.end == UInt64(block) ? extent : nil
   }
 
   /// The extent behind the last that was found; nil behind the last of all.
   mutating func next() throws(Ext4Error) -> Extent? {
-    while let step = path.last, step.index + 1 >= step.node.entryCount { path.removeLast() }
-    guard !path.isEmpty else { return nil }
-    path[path.count - 1].index += 1
-    while path[path.count - 1].node.depth > 0 { try descend { _ in 0 } }
-    let leaf = path[path.count - 1]
-    return leaf.node.entry(at: leaf.index).extent
+    while let last = step, last.index + 1 >= last.node.entryCount { step = above.popLast() }
+    guard var last = step else { return nil }
+    last.index += 1
+    while last.node.depth > 0 { last = try below(last) { _ in 0 } }
+    step = last
+    return last.node.entry(at: last.index).extent
   }
 
   /// Goes to the last extent that begins at `block` or before it, or to the first of a leaf that has none.
   private mutating func place(at block: UInt32) throws(Ext4Error) {
-    path.removeAll(keepingCapacity: true)
+    above.removeAll(keepingCapacity: true)
+    step = nil
     let root = try inode.soundRootNode()
     let index = { (node: ExtentNode) in node.lastEntry(beginningAtOrBefore: block) }
-    path.append(Step(node: root, index: index(root), range: ExtentNode.wholeFile))
-    while path[path.count - 1].node.depth > 0 { try descend(index) }
+    var last = Step(node: root, index: index(root), range: ExtentNode.wholeFile)
+    while last.node.depth > 0 { last = try below(last, index) }
+    step = last
   }
 
-  private mutating func descend(_ index: (ExtentNode) -> Int) throws(Ext4Error) {
-    let step = path[path.count - 1]
+  /// Goes one level down, by the entry that was taken.
+  private mutating func below(
+    _ step: Step, _ index: (ExtentNode) -> Int
+  ) throws(Ext4Error) -> Step {
     guard step.node.entryCount > 0 else { throw inode.damagedTree }
     let range = step.rangeBelow
     let buffer = try inode.readNode(
       step.node.entry(at: step.index).child, depth: step.node.depth - 1, of: range)
     let node = ExtentNode(buffer.data, size: inode.volume.blockSize)
-    path.append(Step(node: node, index: index(node), range: range))
+    above.append(step)
+    return Step(node: node, index: index(node), range: range)
   }
 }
 
