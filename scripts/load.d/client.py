@@ -111,7 +111,7 @@ class Client(Operations):
         try:
             operation(self)
         except OSError as error:
-            if self.state.ending.value and error.errno in GONE:
+            if self.is_gone(error):
                 raise Gone from error
             raise Fault(f"{name}: {error}") from error
         except AssertionError as error:
@@ -124,6 +124,13 @@ class Client(Operations):
         stopped = self.state.stopped
         if end - start > self.slowest[0] and not (start <= stopped[1] and end >= stopped[0]):
             self.slowest = (end - start, name)
+
+    def is_gone(self, error):
+        """Whether an error says that the daemon has gone. One whose connection was aborted takes the mount away, and then
+        nothing is where it was."""
+        if not self.state.ending.value:
+            return False
+        return error.errno in GONE or error.errno == errno.ENOENT and not os.path.ismount(self.root)
 
     def begin(self, _):
         self.change(
@@ -151,7 +158,7 @@ class Client(Operations):
             try:
                 os.close(descriptor)
             except OSError as error:
-                if not (self.state.ending.value and error.errno in GONE):
+                if not self.is_gone(error):
                     raise Fault(f"close: {error}") from error
 
     # MARK: judgement

@@ -48,6 +48,12 @@ final class FuzzedSession {
     37, 46, 51, 52, 4089, 4090, 4091, 4092, 4093, 4094, 4095,
   ]
   private static let headerSize = 40
+  /// Requests that are sent before any answer is taken.
+  private static let burst = 16
+  /// Bytes. The session's end of the connection does not wait, as /dev/fuse does not, but a socket has no room for more than its buffer, and
+  /// loses an answer: those of a whole burst fit.
+  private static let largestAnswer = 4096
+  private static let socketBuffer: CInt = 208 << 10
 
   init(usesIomap: Bool) throws {
     var ends: [CInt] = [-1, -1]
@@ -57,6 +63,9 @@ final class FuzzedSession {
     own = ends[0]
     var patience = timeval(tv_sec: 5, tv_usec: 0)
     setsockopt(own, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+    // The kernel counts twice as much, for what it keeps beside the bytes.
+    var size = Self.socketBuffer
+    setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<CInt>.size))
     let files = AnsweringFileSystem()
     var options = Session.Options()
     options.workerCount = 2
@@ -94,7 +103,7 @@ final class FuzzedSession {
   func send(_ input: UnsafeRawBufferPointer) throws {
     var place = 0
     var count = 0
-    while place + 3 <= input.count, count < 16 {
+    while place + 3 <= input.count, count < Self.burst {
       count += 1
       let opcode = Self.opcodes[Int(input[place]) % Self.opcodes.count]
       let node = UInt64(input[place + 1])
@@ -118,13 +127,13 @@ final class FuzzedSession {
       }
     }
     switch opcode {
-    case 15, 28, 44: bound(16, by: 1 << 20)
+    case 15, 28, 44: bound(16, by: Self.largestAnswer)
     case 16: bound(16, by: payload.count - 40)
     case 21: bound(0, by: 16)
-    case 22, 23: bound(0, by: 65_536)
+    case 22, 23: bound(0, by: Self.largestAnswer)
     case 39:
       bound(24, by: payload.count - 32)
-      bound(28, by: 4096)
+      bound(28, by: Self.largestAnswer)
     case 42: bound(0, by: (payload.count - 8) / 16)
     default: break
     }
