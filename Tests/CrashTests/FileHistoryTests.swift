@@ -88,4 +88,15 @@ import Testing
     #expect(Self.flaw(file, "aaaaaaaa00000000" + a16 + a16, at: 1) == nil)
     #expect(Self.flaw(file, a16 + zeros.dropLast(16) + a16, at: 1) != nil)
   }
+
+  @Test func whatIsZeroedInStepsMayBeZerosBefore() {
+    var file = FileHistory(id: 7, operation: 0, blockSize: Self.blockSize)
+    file.write(Self.letters("a", 48), at: 0, operation: 1)
+    file.zero(8..<40, growing: true, operation: 2, inSteps: true)
+    let a16 = String(repeating: "a", count: 16)
+    let zeros = String(repeating: "0", count: 16)
+    #expect(Self.flaw(file, a16 + zeros + a16, at: 1) == nil)
+    #expect(Self.flaw(file, "aaaa0000aaaaaaaa" + a16 + a16, at: 1) != nil)
+    #expect(Self.flaw(file, a16 + a16 + "0000000000000000", at: 1) != nil)
+  }
 }

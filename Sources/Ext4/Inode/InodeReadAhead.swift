@@ -24,15 +24,14 @@ struct InodeReadAhead {
 extension Volume {
   /// The inode is about to be read. Metadata lock held.
   func readAhead(of number: InodeNumber) {
-    let perGroup = geometry.inodesPerGroup
-    let (group, index) = (number.rawValue - 1).quotientAndRemainder(dividingBy: perGroup)
-    let perBlock = geometry.inodesPerBlock
+    let block = tableBlock(of: number)
+    guard !cache.contains(block) else { return }
+    let group = group(of: number)
     let table = descriptors.inodeTable(of: group).rawValue
-    let block = table + UInt64(index / perBlock)
-    guard !cache.contains(BlockNumber(block)) else { return }
-    let used = perGroup - descriptors.unusedInodes(of: group)
+    let used = geometry.inodesPerGroup - descriptors.unusedInodes(of: group)
+    let perBlock = geometry.inodesPerBlock
     let end = table + UInt64((used + perBlock - 1) / perBlock)
-    if let range = inodeReadAhead.range(around: block, in: table..<end) {
+    if let range = inodeReadAhead.range(around: block.rawValue, in: table..<end) {
       device.willRead(
         Int(range.upperBound - range.lowerBound) * blockSize,
         at: range.lowerBound * UInt64(blockSize))

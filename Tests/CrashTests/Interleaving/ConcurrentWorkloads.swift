@@ -33,6 +33,12 @@ enum ConcurrentWorkloads {
   /// Names, files and attributes that come and go, with data that does not go through the log.
   static let mix = workload("mix", operations: 60) { _ in }
 
+  /// The same on a disk that is full most of the time.
+  static let fullDisk = mix.with {
+    $0.disk.name = "full disk"
+    $0.disk.byteCount = 2100 << 10
+  }
+
   /// Blocks of directories, links and attributes that become the data of files.
   static let reusedBlocks = ConcurrentWorkload(
     "reused blocks",
@@ -75,8 +81,6 @@ enum ConcurrentWorkloads {
   ) -> ConcurrentWorkload {
     let body: Workload.Body = { volume, random in
       var work = RandomWork()
-      // Zeroing a range takes several steps, between which another task may commit.
-      work.steps.removeAll { $0 == .zero }
       work.commitEvery = 8
       work.nameLimit = 12
       change(&work)

@@ -14,7 +14,7 @@ import Testing
 
   private static let workloads: [(workload: ConcurrentWorkload, runs: Int)] = [
     (ConcurrentWorkloads.fullLog, 60), (ConcurrentWorkloads.mix, 40),
-    (ConcurrentWorkloads.reusedBlocks, 35),
+    (ConcurrentWorkloads.fullDisk, 40), (ConcurrentWorkloads.reusedBlocks, 35),
   ]
 
   @Test func everyPowerCutLeavesAMoment() throws {

@@ -11,6 +11,8 @@ public struct FileHistory: Sendable {
     var ordered: [Range<Int>] = []
     /// Bytes whose place on the disk changed, so that what is written there later does not show in the file as it was before.
     var moved: [Range<Int>] = []
+    /// Bytes that this operation changes in transactions of their own, before the last by which it is recognized.
+    var early: [Range<Int>] = []
   }
 
   let id: Int
@@ -93,9 +95,10 @@ public struct FileHistory: Sendable {
     versions.append(version)
   }
 
-  /// A hole, or with `keepsBlocks` reserved blocks.
-  mutating func zero(_ range: Range<Int>, growing: Bool, operation: Int) {
+  /// A hole, or with `growing` reserved blocks. `inSteps`: a commit may come between the transactions that this takes.
+  mutating func zero(_ range: Range<Int>, growing: Bool, operation: Int, inSteps: Bool = false) {
     var version = next(operation)
+    if inSteps { version.early.append(range) }
     if growing, range.upperBound > size { resize(&version, to: range.upperBound) }
     let whole = blocks(within: range)
     version.stored.subtract(whole)
@@ -163,6 +166,9 @@ public struct FileHistory: Sendable {
     }
     if versions[first...current].contains(where: { value($0) == byte }) { return true }
     for version in versions[(current + 1)...] where version.operation <= expectation.begun {
+      if version.early.contains(where: { $0.contains(place) }), value(version) == byte {
+        return true
+      }
       if version.moved.contains(where: { $0.contains(place) }) { return false }
       if value(version) == byte { return true }
     }

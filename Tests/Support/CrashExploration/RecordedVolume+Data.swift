@@ -88,7 +88,8 @@ extension RecordedVolume {
   @discardableResult
   public func zeroRange(_ path: String, at offset: Int, count: Int) throws -> Bool {
     try changeFile(path, "zero \(count) bytes at \(offset) of /\(path)") { file, operation in
-      file.zero(offset..<offset + count, growing: true, operation: operation)
+      file.zero(
+        offset..<offset + count, growing: true, operation: operation, inSteps: isInterleaved)
     } _: { inode in
       try inode.change(
         .zeroRange(keepSize: false), at: UInt64(offset), length: UInt64(count), options: [])

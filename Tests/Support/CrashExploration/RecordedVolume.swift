@@ -13,6 +13,8 @@ public final class RecordedVolume {
   public private(set) var synchronized = 0
   /// Whether the file system may be full: then what finds no room has not happened.
   public var mayBeFull = false
+  /// Whether other tasks may commit between the steps of an operation.
+  var isInterleaved: Bool { root != .root }
   /// What was not done for want of space.
   public private(set) var refusals = 0
 

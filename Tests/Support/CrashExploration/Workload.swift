@@ -5,7 +5,7 @@ import TestSupport
 public struct Workload: Sendable {
   public typealias Body = @Sendable (RecordedVolume, inout SeededGenerator) throws -> Void
 
-  public let name: String
+  public var name: String
   public var type = "ext4"
   /// What mke2fs(8) takes for -O.
   public var features: [String] = []

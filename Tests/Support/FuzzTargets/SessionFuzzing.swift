@@ -61,7 +61,8 @@ final class FuzzedSession {
       throw Errno(rawValue: errno)
     }
     own = ends[0]
-    var patience = timeval(tv_sec: 5, tv_usec: 0)
+    // Fuzzers may have to wait for a processor for seconds; libFuzzer waits longer than this.
+    var patience = timeval(tv_sec: 50, tv_usec: 0)
     setsockopt(own, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
     // The kernel counts twice as much, for what it keeps beside the bytes.
     var size = Self.socketBuffer
