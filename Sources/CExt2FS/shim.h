@@ -36,7 +36,7 @@ static inline uint32_t cext2fs_crc32c(uint32_t crc, const uint8_t *bytes, size_t
   return ext2fs_crc32c_le(crc, bytes, count);
 }
 
-// Plain files and devices, nothing in between: for those who read an image from outside.
+// Plain files and devices, nothing in between: for programs that read an image from outside.
 static inline io_manager cext2fs_unix_io_manager(void) { return unix_io_manager; }
 
 // pread(2) of what is in the page cache, and of nothing else: what cannot be had without waiting is missing, or EAGAIN. The C library

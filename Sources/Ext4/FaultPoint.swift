@@ -23,7 +23,7 @@ public enum FaultPoint: UInt8, CaseIterable, Sendable {
   case keepsMappingsOfReadOnlyFiles
   /// Metadata is committed before the data that it leads to is on stable storage.
   case commitsBeforeData
-  /// Errors of the kernel's writeback are told to nobody.
+  /// Errors of the kernel's writeback reach no caller.
   case forgetsWriteErrors
   /// Those of the journal (`JournalFault`).
   case commitRecordBeforeBlocks

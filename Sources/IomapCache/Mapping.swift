@@ -1,7 +1,7 @@
 /// Where a range of a file's bytes lives.
 ///
-/// A file is a list of mappings; whoever does the I/O follows a cached copy of that list, and whoever
-/// changes the list invalidates the copies.
+/// A file is a list of mappings. The side that does the I/O follows a cached copy of that list; the side that changes the list
+/// invalidates the copies.
 ///
 /// A value may come from elsewhere and make no sense: nothing here traps on it. `validate` tells.
 public struct Mapping: Hashable, Sendable {

@@ -1,10 +1,10 @@
-/// What a server has told the kernel of one file's mappings, as far as it can know: the kernel drops mappings without saying
-/// so (fuse-iomap ABI 5.8), and asks again when it needs one. So this is a bound, and a memory of how the file is used.
+/// What a server has told the kernel of one file's mappings. The kernel drops mappings without saying so (fuse-iomap ABI 5.8), and
+/// asks again when it needs one. So this is an upper bound of what the kernel has, and a record of how the file is used.
 ///
-/// It decides how many mappings to push when the kernel asks for one. The first question about a file is answered with a few;
-/// every further one with twice as many, for a file about which the kernel goes on asking is one that it uses. A file with
-/// more mappings than the kernel keeps is another matter: there, only who reads on where the last answer ended gets more than
-/// the one that was asked for.
+/// It decides how many mappings to push when the kernel asks for one. The answer to the first question about a file has a few; every
+/// further answer has twice as many, since a file about which the kernel goes on asking is in use. For a file with more mappings than
+/// the kernel keeps, only a question where the last answer ended (the file is read in order) gets more than the mapping that was asked
+/// for.
 public struct PublishedMappings: Sendable {
   /// Mappings that the kernel may hold: those pushed since everything was last dropped.
   public private(set) var count = 0

@@ -3,11 +3,10 @@ import SystemPackage
 
 /// Metadata blocks in memory: read once, changed in place, written back together.
 ///
-/// Not safe for concurrent use: whoever owns it serialises all calls (the volume's metadata lock).
-/// A buffer stays where it is until `trim` or `forget`, so a caller may hold on to it for as long as
-/// it holds that lock.
+/// Not safe for concurrent use: the owner serialises all calls (the volume's metadata lock). A buffer stays where it is until `trim`
+/// or `forget`, so a caller may hold on to it for as long as it holds that lock.
 public final class BlockCache {
-  /// What a block holds, for those who check a block once.
+  /// What a block holds, for callers that check a block only once.
   public enum Content: Sendable {
     case directoryEntries, directoryIndex, attributes, extents
   }
@@ -45,7 +44,7 @@ public final class BlockCache {
   private var dirty: [Buffer] = []
   /// Goes up with every change of a block.
   public private(set) var changeCount: UInt64 = 0
-  /// Reads by those who have given up the lock meanwhile (`DetachedRead`).
+  /// Reads whose callers have given up the lock meanwhile (`DetachedRead`).
   var detached = DetachedReads()
 
   public init(device: BlockDevice) {
@@ -123,7 +122,7 @@ public final class BlockCache {
     dirty.append(buffer)
   }
 
-  /// Something has changed, in a block or elsewhere: who looks cannot begin again.
+  /// Something has changed, in a block or elsewhere: the caller's step cannot be begun again.
   public func noteChange() {
     changeCount &+= 1
     detached.isWanted = false

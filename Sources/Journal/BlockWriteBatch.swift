@@ -3,7 +3,7 @@ import SystemPackage
 
 /// Changed blocks as they were at one moment, to be written while the cache goes on changing.
 ///
-/// Taken and finished by whoever owns the cache; written by anybody, without its lock. One batch at a time.
+/// The cache's owner takes and finishes it; any thread may write it, without the owner's lock. One batch at a time.
 public final class BlockWriteBatch: @unchecked Sendable {
   fileprivate let buffers: [BlockCache.Buffer]
   /// What the buffers held, one block after the other.

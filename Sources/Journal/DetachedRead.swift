@@ -3,15 +3,15 @@ import SystemPackage
 
 /// A block of the cache that is read from the device while others use the cache.
 ///
-/// Who owns the cache asks for it (`beginDetachedReads`), calls for blocks, and is told `notInMemory` where one would have to be waited
-/// for. Then it takes the read (`takeMissing`), gives up its lock, has it done (`run`), takes the lock again, gives the read back
-/// (`finish`) and begins anew.
+/// The cache's owner allows it (`beginDetachedReads`) and calls for blocks. Where a block must be read first, the call throws
+/// `notInMemory`. The owner then takes the read (`takeMissing`), gives up its lock, does the read (`run`), takes the lock again, gives
+/// the read back (`finish`) and begins again.
 public final class DetachedRead: @unchecked Sendable {
   let buffer: BlockCache.Buffer
   private let device: BlockDevice
   private let offset: UInt64
   private let size: Int
-  /// The block has come into the cache by another way, or was freed: what is read may be older. Belongs to the cache's owner.
+  /// The block has come into the cache by another way, or was freed: what is read may be out of date. Belongs to the cache's owner.
   fileprivate(set) var isStale = false
   fileprivate private(set) var failure: Errno?
 
@@ -34,7 +34,7 @@ public final class DetachedRead: @unchecked Sendable {
 }
 
 extension Errno {
-  /// A block is not in memory, and its reader does not want to wait for it with the lock held. Never the device's own.
+  /// A block is not in memory, and the caller does not want to wait for it with the lock held. The device itself never gives this error.
   public static let notInMemory = Errno(rawValue: 0x4E49_4D00)
 }
 
@@ -45,7 +45,7 @@ struct DetachedReads {
   /// What was called for and is not in memory.
   var missing: BlockNumber?
   fileprivate var underWay: [DetachedRead] = []
-  /// A block that could not be read, for who asks for it next.
+  /// A block that could not be read, for the next call for it.
   fileprivate var failed: (block: BlockNumber, error: Errno)?
 
   func failure(of block: BlockNumber) -> Errno? {
@@ -67,7 +67,7 @@ struct DetachedReads {
 }
 
 extension BlockCache {
-  /// Until something changes, or `endDetachedReads`, nobody waits for the device within the cache.
+  /// From now on, calls for a missing block throw and do not wait for the device. This ends with a change, or with `endDetachedReads`.
   public func beginDetachedReads() {
     detached.isWanted = true
     detached.missing = nil
@@ -89,8 +89,8 @@ extension BlockCache {
     return read
   }
 
-  /// The block is in the cache from now on, unless it could not be read, which who calls for it is told until `endDetachedReads`, or
-  /// has changed meanwhile.
+  /// Puts the block into the cache, unless it has changed meanwhile. If it could not be read, calls for it throw the error until
+  /// `endDetachedReads`.
   public func finish(_ read: DetachedRead) {
     detached.underWay.removeAll { $0 === read }
     guard !read.isStale, !contains(read.buffer.block) else { return }

@@ -2,7 +2,7 @@ import CExt2FS
 import Glibc
 import SystemPackage
 
-/// Telling the device that nobody needs what it holds (TRIM).
+/// Tells the device that what it holds is no longer needed (TRIM).
 extension BlockDevice {
   /// BLKDISCARD (include/uapi/linux/fs.h).
   private static let blockDiscard: UInt = 0x1277

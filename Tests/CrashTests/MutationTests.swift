@@ -34,7 +34,7 @@ import Testing
     return try exploration.run(breaking: fault)
   }
 
-  /// What finds a fault finds nothing where there is none.
+  /// The same checks find nothing when the journal is not broken.
   @Test func nothingIsFoundWhereNothingIsBroken() throws {
     let workloads = Dictionary(grouping: Self.mutations.flatMap(\.workloads)) {
       "\($0.type) \($0.name)"

@@ -231,7 +231,7 @@ enum Workloads {
     }
   }
 
-  /// A log that nobody makes room in before a commit finds none.
+  /// A log without checkpoints in the background: when a commit comes, it finds no room.
   static let fullLog = Workload("full log") { volume, random in
     var work = RandomWork()
     work.commitEvery = .max

@@ -43,7 +43,7 @@ import Testing
     }
   }
 
-  /// What was complete is complete no more: whoever reads on gets what was added behind the end.
+  /// A listing that was complete goes on after additions: from its last cookie it finds the entries added behind the end.
   @Test(arguments: [1, 100, 1000], [[], ["^dir_index"], ["inline_data"]])
   func additionsBehindTheEnd(count: Int, features: [String]) throws {
     try DirectoryFixture.with(features: features, blockSize: 1024) { fixture in

@@ -77,7 +77,7 @@ import Testing
     }
   }
 
-  /// Whoever works with an inode keeps working with the one that others get.
+  /// An inode that is in use stays in the table: later lookups get the same object.
   @Test func whatIsInUseStays() throws {
     try DirectoryFixture.with(cacheSizes: sizes) { fixture in
       let used = try fixture.make(.regularFile, "used")

@@ -7,7 +7,7 @@ import struct SystemPackage.Errno
 
 @testable import Ext4
 
-/// Bitmaps are read group by group, when somebody looks for room there.
+/// Bitmaps are read group by group, when blocks or inodes are looked for there.
 @Suite struct LoadedBitmapTests {
   /// Writes `count` bytes from the beginning on, and returns what was in the way.
   private static func write(_ count: Int, to inode: Inode) -> Ext4Error? {

@@ -9,9 +9,9 @@ import struct SystemPackage.FileDescriptor
 
 @testable import Ext4
 
-/// What is freed must have been taken, and must not be the file system's own.
+/// A file may free only blocks that are taken, and not the file system's own.
 @Suite struct SharedBlocksTests {
-  /// Files a, b and c, of which b has the blocks of a. What b had is nobody's.
+  /// Files a, b and c, of which b has the blocks of a. The blocks that b had of its own belong to no file.
   private static func image(in scratch: Scratch, features: [String]) throws -> Image {
     let tree = try scratch.directory("tree")
     for name in ["a", "b", "c"] {
@@ -64,7 +64,7 @@ import struct SystemPackage.FileDescriptor
       #expect(try image.superblock("First error function") == "fuse4fs")
       #expect(try image.superblock("Last error err") == "EFSCORRUPTED")
       #expect(try image.superblock("Last error inode #") != "0")
-      // Blocks that b had of its own are nobody's: that, and nothing else, is what e2fsck finds.
+      // The blocks that b had of its own belong to no file: that, and nothing else, is what e2fsck finds.
       let result = try Command(["e2fsck", "-fn", image.path.string]).run()
       let found = result.lines.filter { $0.hasSuffix("? no") || $0.contains("rror") }
       #expect(

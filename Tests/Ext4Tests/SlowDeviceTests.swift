@@ -9,7 +9,7 @@ import struct SystemPackage.FileDescriptor
 
 @testable import Ext4
 
-/// A device that takes half a second for everything. Who asks for what is in memory does not wait for it.
+/// A device that takes half a second for everything. Operations on what is in memory must not wait for it.
 @Suite(.serialized) struct SlowDeviceTests {
   /// Slow once it is told to be; nothing comes from the system's memory then.
   private final class SlowDevice: BlockDeviceObserver {
@@ -196,7 +196,7 @@ import struct SystemPackage.FileDescriptor
         }
         outcome.done.signal()
       }
-      // Who looks at what is known, as long as the other is at work.
+      // Operations on what is in memory, for as long as the other thread works.
       let clock = ContinuousClock()
       var longest = Duration.zero
       var looks = 0

@@ -216,7 +216,7 @@ import Testing
     #expect(isAcceptable(0, 4096))
     #expect(isAcceptable(4096, IomapWire.toEndOfFile))
     #expect(isAcceptable((1 << 44) - 4096, 8192))
-    #expect(isAcceptable(1 << 50, 0) && isAcceptable(1, 0), "with length 0 nobody looks")
+    #expect(isAcceptable(1 << 50, 0) && isAcceptable(1, 0), "with length 0: not checked")
     #expect(!isAcceptable(1 << 44, 4096))
     #expect(!isAcceptable(1, 4096))
     #expect(!isAcceptable(0, 4095))

@@ -32,7 +32,7 @@ import Testing
       lines.append("\(fault)".padding(to: 32) + (noticed ?? "NOT NOTICED"))
       if noticed == nil { Issue.record("nothing notices \(fault)") }
     }
-    print("what is broken                  who notices, and how\n" + lines.joined(separator: "\n"))
+    print("what is broken                  what notices, and how\n" + lines.joined(separator: "\n"))
   }
 
   /// Nothing of this fails when nothing is broken.
@@ -143,7 +143,7 @@ import Testing
         try kernel.close(file)
         return
       }
-      throw Failure("an error of writeback is told to nobody")
+      throw Failure("no caller got the error of writeback")
     }
   }
 

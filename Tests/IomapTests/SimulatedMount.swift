@@ -45,7 +45,7 @@ final class SimulatedMount: @unchecked Sendable {
     mount = try Mount(options: mountOptions, image: source, in: surroundings)
     kernel.beforeReadingDisk.withLock {
       $0 = { [volume = mount.volume] in
-        // An error is found out by whoever looks.
+        // If this fails, the comparison with the disk finds it.
         _ = try? volume.checkpoint()
       }
     }

@@ -39,7 +39,7 @@ struct MemoryFile {
     guard clinux_seal_growth(descriptor) == 0 else { throw Errno(rawValue: errno) }
   }
 
-  /// Whoever uses this file uses `other` from now on.
+  /// From now on, all users of this file use `other`.
   func becomes(_ other: MemoryFile) throws {
     guard dup2(other.descriptor, descriptor) >= 0 else { throw Errno(rawValue: errno) }
   }

@@ -5,7 +5,7 @@ import Testing
 
 extension RealMounts {
   /// The file that holds the file system cannot be written, or is no longer what it was. What was synchronized before is there
-  /// afterwards, whoever asks is told, and the daemon says so in its log and with its exit code.
+  /// afterwards, callers get errors, and the daemon says so in its log and with its exit code.
   @Suite struct DeviceFailureTests {
     /// How a daemon in the foreground ended, and what it said.
     private struct Ending {
@@ -154,7 +154,7 @@ extension RealMounts {
       }
     }
 
-    /// Nobody asks for anything: the committer finds out.
+    /// No program asks for anything: the committer finds out.
     @Test func imageIsCutOffUnnoticed() throws {
       try Site.with { site in
         let ending = try serve(

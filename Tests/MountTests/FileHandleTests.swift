@@ -12,8 +12,8 @@ extension RealMounts {
         .succeed()
     }
 
-    /// Whether a handle of a removed file is stale, once nobody has the file open: a process that another test starts
-    /// has, until it runs its program, whatever was open here.
+    /// Whether a handle of a removed file is stale once no process has the file open. A process that another test starts has the
+    /// descriptors of this one until it runs its program.
     private func isStale(_ handle: [UInt8], in mount: CInt) throws -> Bool {
       for _ in 0..<100 {
         switch Result(catching: { try Syscall.open(handle, in: mount, O_RDONLY) }) {
@@ -55,7 +55,7 @@ extension RealMounts {
       }
     }
 
-    /// Whoever makes up a handle gets ESTALE, and the file system is not damaged in our eyes.
+    /// A handle that is made up gives ESTALE, and the daemon does not take the file system for damaged.
     @Test func madeUpHandlesAreStale() throws {
       try onMount(mount: ["errors=remount-ro"]) { root throws in
         try root.appending("file").write("x")

@@ -88,7 +88,7 @@ extension RealMounts {
           site.image.path, at: site.point, Mounted.Plan(check: false, timeout: 60))
         let caller = try Caller(Self.search, site.point.appending("file"))
         let start = Self.milliseconds
-        // The second asks not to wait for those who still use the file system.
+        // The second asks not to wait for processes that still use the file system.
         Daemon.kill(at: site.point, signal: SIGTERM)
         usleep(100_000)
         Daemon.kill(at: site.point, signal: SIGTERM)

@@ -143,7 +143,7 @@ private struct KilledWriter: @unchecked Sendable {
     }
     let path = directory.appending("document")
     guard path.exists else {
-      // Removed by a step of which nobody knows whether it was the last.
+      // A step that removes it may have been the last; how many steps were carried out is not known.
       guard (first...last).contains(where: { $0 % 7 == 0 }) else {
         throw Failure(
           "round \(round), writer \(number): the document of step \(first)...\(last) is gone")

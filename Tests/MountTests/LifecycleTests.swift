@@ -140,7 +140,7 @@ extension RealMounts {
       }
     }
 
-    /// The daemon is killed: whoever looks gets ENOTCONN, and the image can be repaired.
+    /// The daemon is killed: calls on the mount get ENOTCONN, and the image can be repaired.
     @Test func aKilledDaemonLeavesACheckableImage() throws {
       try Site.with { site in
         let mounted = try Mounted(site.image.path, at: site.point)
@@ -195,7 +195,7 @@ extension RealMounts {
       }
     }
 
-    /// Orphans that somebody else left behind are freed by the next writable mount.
+    /// Orphans that another implementation left on the list are freed by the next writable mount.
     @Test func orphansAreFreedWhenMounting() throws {
       try Site.with(features: ["^has_journal", "^metadata_csum"]) { site in
         let free = try site.image.superblock("Free blocks")

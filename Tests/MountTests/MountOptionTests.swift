@@ -117,7 +117,7 @@ extension RealMounts {
           let options = MountTable.entry(at: root)?.options ?? []
           #expect(Set(["ro", "noexec", "nodev", "nosuid"]).isSubset(of: options))
           #expect(throws: Errno.readOnlyFileSystem) { try file.write("other") }
-          // All is on disk: a copy of the image has it, though nobody has unmounted.
+          // All is on disk: a copy of the image has it, though the mount is still there.
           let copy = Image(existing: site.scratch.appending("copy.img"))
           try CrashedImage.copyAtRest(site.image.path, to: copy.path)
           let there = try site.scratch.directory("there")

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 extension RealMounts {
-  /// Who may do what: owners and modes where several users share a mount, and what an ordinary user
+  /// Permissions: owners and modes where several users share a mount, and what an ordinary user
   /// can do with an image whose files belong to root.
   @Suite struct PermissionTests {
     private func shell(_ script: String, as user: TestUser, in directory: FilePath) throws -> Bool {

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 extension RealMounts {
-  /// Where an image may come from, and who may have it at the same time.
+  /// Where an image may come from, and which programs may use it at the same time.
   @Suite struct SourceTests {
     @Test func blockDevices() throws {
       try Site.with { site in

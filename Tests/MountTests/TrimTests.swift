@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 extension RealMounts {
-  /// FITRIM and `discard`: what the device is told that nobody needs.
+  /// FITRIM and `discard`: which blocks the device is told are not needed.
   @Suite struct TrimTests {
     private static let trim: UInt32 = 0xC018_5879
 

@@ -5,10 +5,10 @@ import Testing
 
 @testable import KernelDouble
 
-/// What the ledger takes for certain, and what it does not: it must neither miss that a block has moved, nor say so of one that
-/// was freed and taken again.
+/// What the ledger takes for certain, and what it does not: it must report every block that has moved, and no block that was freed and
+/// taken again.
 struct DeviceLedgerTests {
-  /// A file that has just been made, on a device that nobody has written.
+  /// A file that has just been made, on a device without any writes.
   private struct Desk {
     let rules = RuleBook()
     let ledger: DeviceLedger
@@ -118,7 +118,7 @@ struct DeviceLedgerTests {
     }
   }
 
-  /// Whoever reads of a violation reads what led to it.
+  /// The report of a violation shows the messages that led to it.
   @Test func violationTellsWhatWasSaidBefore() throws {
     var configuration = SimulatedKernel.Configuration()
     configuration.writebackThreads = 0

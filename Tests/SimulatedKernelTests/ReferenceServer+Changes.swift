@@ -159,7 +159,7 @@ extension ReferenceServer {
     return []
   }
 
-  /// Changes a mapping that the request is not about, and tells nobody.
+  /// Changes a mapping that the request is not about, without telling the kernel.
   private func trim(_ inode: ReferenceInode) {
     guard let block = inode.blocks.keys.min(), let known = inode.blocks[block] else { return }
     guard let place = allocateBlock(near: nil) else { return }

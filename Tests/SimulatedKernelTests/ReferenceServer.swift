@@ -145,7 +145,7 @@ final class ReferenceServer: @unchecked Sendable {
     default: break
     }
     if request.opcode == 20 && fault != .oneLockForAll {
-      // It waits for the disk: the workers are for those who must not.
+      // It waits for the disk, so that it needs a thread of its own: workers must not wait.
       Thread.detachNewThread { [self] in complete(request) }
     } else {
       complete(request)

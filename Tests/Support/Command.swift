@@ -7,7 +7,7 @@ import SystemPackage
 /// daemon that the program leaves behind does not keep the caller waiting.
 public struct Command: Sendable {
   public var arguments: [String]
-  /// Who runs it: setpriv(1) drops everything that root has. Nil: whoever runs the tests.
+  /// The user who runs it: setpriv(1) drops everything that root has. Nil: the user who runs the tests.
   public var user: TestUser?
   /// In seconds.
   public var timeout: Int

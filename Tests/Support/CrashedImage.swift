@@ -14,7 +14,7 @@ public enum CrashedImage {
     try KernelMount.with(image, at: point, options: ["commit=3000"] + options) { root in
       try work(root)
       try copyAtRest(image.path, to: copy)
-      // Devices for the journal alone, which `options` may name, are copied by the caller, who knows them, in `work`.
+      // Devices for the journal alone, which `options` may name, are copied by the caller in `work`.
     }
     return Image(existing: copy)
   }

@@ -1,8 +1,8 @@
 import Foundation
 import SystemPackage
 
-/// What is mounted, as /proc/self/mounts tells it: a FUSE mount without allow_other cannot be examined
-/// by anybody else, not even by root.
+/// What is mounted, as /proc/self/mounts tells it: a FUSE mount without allow_other cannot be examined by another user, not even by
+/// root.
 public struct MountTable {
   public struct Entry: Sendable {
     public let source: String

@@ -15,11 +15,11 @@ public struct Mounted: Sendable {
     public var options: [String]
     /// Other arguments, before the device.
     public var arguments: [String]
-    /// Who mounts; root when nil.
+    /// The user who mounts; root when nil.
     public var user: TestUser?
     /// Whether e2fsck -fn must be silent afterwards.
     public var check: Bool
-    /// Seconds after which the daemon is killed, so that whoever waits for it gets ENOTCONN.
+    /// Seconds after which the daemon is killed, so that waiting calls get ENOTCONN.
     public var timeout: Int
 
     public init(

@@ -3,7 +3,7 @@ import SystemPackage
 
 /// A directory of its own for one test, gone with everything mounted below it when the test ends.
 ///
-/// Everybody may enter it; it belongs to `owner` or to whoever runs the tests.
+/// All users may enter it; it belongs to `owner`, or to the user who runs the tests.
 public struct Scratch: Sendable {
   public let path: FilePath
 

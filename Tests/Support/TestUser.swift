@@ -1,8 +1,8 @@
 import Foundation
 
-/// A user without privileges whom tests really become.
+/// A user without privileges; tests switch to it.
 ///
-/// Tests make no users: those of the machine are not theirs to change. scripts/test-namespace brings these, who may use FUSE and
+/// Tests make no users, since they must not change those of the machine. scripts/test-namespace provides these; they may use FUSE and
 /// `allow_other`.
 public struct TestUser: Sendable, Equatable {
   public let name: String
@@ -12,7 +12,7 @@ public struct TestUser: Sendable, Equatable {
 
   /// The user who mounts.
   public static let mounter = Swift.Result { try TestUser(named: "fuse4fs-test") }
-  /// Somebody else.
+  /// Another user.
   public static let other = Swift.Result { try TestUser(named: "fuse4fs-other") }
 
   private init(named name: String) throws {

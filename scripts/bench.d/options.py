@@ -21,7 +21,7 @@ what is fair:
   place for all. With --loop all are given the loop device; daemons then have its page cache as well. With
   --device all are given the same block device, and nothing is in between. The file system is a new one
   for each server and round, with the same options. What is called cold is mounted anew, after everything
-  was written and all caches were dropped. The journal and the barriers are on, for who has them.
+  was written and all caches were dropped. The journal and the barriers are on, where a server has them.
 
 examples:
   scripts/bench --quick                         a look, in about two minutes

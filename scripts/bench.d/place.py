@@ -49,7 +49,7 @@ class Place:
 
 
 def confirm(device, needed, is_confirmed):
-    """Ends the program unless `device` is a large enough block device that nobody uses and its owner gives away."""
+    """Ends the program unless `device` is a large enough block device that is not in use, and the user agrees to lose its contents."""
     if not os.path.exists(device) or not stat.S_ISBLK(os.stat(device).st_mode):
         raise SystemExit(f"scripts/bench: {device} is no block device")
     try:

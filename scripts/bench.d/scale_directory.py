@@ -5,7 +5,7 @@ SAMPLE = 20_000
 
 
 def measure(place, server, size):
-    """Of whoever is too slow for `size` files, the cost of those that were made in the time there was."""
+    """If a server is too slow for `size` files, its cost is that of the files made in the time there was."""
     tools, limit = place.tools, place.patience / 4
     place.target.make(size * 1024 + (512 << 20), [*SPARSE, "-N", str(size + 1000)], sparse=True)
     with place.session(server) as session:

@@ -1,4 +1,4 @@
-"""Who serves the file system: the kernel, or a daemon that a command starts."""
+"""The servers of the file system: the kernel, or a daemon that a command starts."""
 
 import os
 import shlex

@@ -6,7 +6,7 @@ import subprocess
 import time
 
 MKE2FS = ["mke2fs", "-q", "-F", "-t", "ext4"]
-# "nodiscard" keeps mke2fs from punching holes: who comes first must not pay for filling them.
+# "nodiscard" keeps mke2fs from punching holes: the first server must not pay for filling them.
 FRESH = ["-E", "nodiscard,lazy_itable_init=0,lazy_journal_init=0", "-i", "8192"]
 
 
@@ -69,7 +69,7 @@ class Target:
             if not subprocess.run(query, capture_output=True).stdout.strip():
                 return
             time.sleep(0.01)
-        raise OSError(f"somebody keeps the loop device of {self.path} busy")
+        raise OSError(f"another process keeps the loop device of {self.path} busy")
 
     def warm(self):
         """Has the page cache hold what of the image is not a hole."""

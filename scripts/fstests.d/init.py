@@ -122,7 +122,7 @@ def stack_tool(pid):
 
 
 def abort_connections():
-    """Ends the FUSE connections of the mounts in here: whoever waits for an answer gets an error."""
+    """Ends the FUSE connections of the mounts in here: processes that wait for an answer get an error."""
     with open("/proc/self/mountinfo") as file:
         for line in file:
             before, _, after = line.partition(" - ")

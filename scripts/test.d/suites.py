@@ -86,7 +86,7 @@ class Run:
         self.reports = reports
         self.suites = suites
         self.arguments = arguments
-        # Swift Testing does not ask whether somebody reads what it prints in colours.
+        # Swift Testing prints colours even if its output is no terminal.
         self.environment = os.environ if sys.stdout.isatty() else {**os.environ, "NO_COLOR": "1"}
         self.lock = threading.Lock()
         self.processes = set()

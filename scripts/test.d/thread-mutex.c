@@ -1,8 +1,8 @@
 // Tells ThreadSanitizer of the locking that Swift's Mutex does inside its library, which is not instrumented.
 //
-// A Mutex that is free is taken, and one without waiters is let go, by code that is compiled into the program, where
-// ThreadSanitizer sees it. Whoever has to wait, or to wake others, calls these functions of libswiftSynchronization. Without
-// them, what one thread did before it let a contended Mutex go would seem to race with what the next one does.
+// Code that is compiled into the program takes a free Mutex and releases one without waiters: ThreadSanitizer sees that. A thread that
+// has to wait, or to wake others, calls these functions of libswiftSynchronization. Without them, what one thread did before it
+// released a contended Mutex would seem to race with what the next one does.
 //
 // scripts/test --sanitize=thread links this into what it builds, ahead of the library.
 

@@ -19,11 +19,11 @@ extension BlockRun {
 
 // Taking and giving back blocks. Metadata lock held, for all of this.
 extension Volume {
-  /// Who a block is taken for, which decides how deep into the reserves it may reach.
+  /// For what kind of owner a block is taken. It decides how much of the reserves the allocation may use.
   enum Purpose {
     /// An unprivileged owner's file.
     case ordinary
-    /// A file of root or of whoever the superblock reserves blocks for.
+    /// A file of root, or of the user or group that may use the reserved blocks.
     case privileged
   }
 
@@ -34,17 +34,17 @@ extension Volume {
     do throws(Ext4Error) {
       try loadBlockBitmap(of: group)
     } catch {
-      // Only what is freed can be in a group that was not looked at. It would stay taken on disk, until e2fsck finds it.
+      // Only a freed block can be in a group whose bitmap is not loaded. It stays taken on disk until e2fsck finds it.
       return error.isOfDevice ? stopWriting(after: error) : noteLocked(error)
     }
     guard inUse || !systemZone.overlaps(run.range) && !bitmaps.holdsSome(of: run) else {
-      // It was not to be freed: back to how it was.
+      // The block must not be freed: mark it taken again.
       bitmaps.markTaken(run)
       _ = descriptors.changeFreeClusters(of: group, by: -1)
       superblock.freeBlocks -= min(superblock.freeBlocks, 1)
       return noteDamage(.corrupted(InodeNumber(0), what: Self.freedTwice))
     }
-    // A bitmap that was only now loaded says what was before.
+    // If the bitmap was loaded only now, it shows the state before this change.
     if inUse { bitmaps.markTaken(run) } else { bitmaps.markFree(run) }
     blocksChanged(run, inUse: inUse)
   }

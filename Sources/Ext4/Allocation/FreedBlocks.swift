@@ -3,8 +3,8 @@ import Journal
 /// Blocks that were freed and may not be taken again yet: a crash could bring their old owner back, or the kernel could still
 /// have a copy of what they held.
 ///
-/// They count as free, and are free in the bitmaps that go to disk; only in libext2fs's own bitmap, where everybody looks for
-/// blocks, do they stay taken until the commit that frees them is on stable storage. Belongs to the metadata lock.
+/// They count as free, and are free in the bitmaps that go to disk. Only libext2fs's bitmap in memory, which every allocation
+/// searches, shows them as taken until the commit that frees them is on stable storage. Belongs to the metadata lock.
 struct FreedBlocks {
   /// Freed since the last commit.
   private var pending: [BlockRun] = []
@@ -63,7 +63,7 @@ struct FreedBlocks {
     return (nextToken, runs)
   }
 
-  /// Free blocks that nobody is to take for a while. They are to be given to `release`.
+  /// Keeps free blocks from being allocated until the token is given to `release`.
   mutating func lend(_ runs: [BlockRun]) -> UInt64 {
     count += runs.reduce(0) { $0 + $1.count }
     nextToken += 1
@@ -107,7 +107,7 @@ extension Volume {
     freed.add(run)
   }
 
-  /// The runs of `minimum` or more free blocks in a range, which nobody takes until `giveBack`. Metadata lock held, for both.
+  /// The runs of `minimum` or more free blocks in a range. They cannot be allocated until `giveBack`. Metadata lock held, for both.
   func borrowFreeRuns(
     in range: Range<UInt64>, ofAtLeast minimum: UInt64
   ) throws(Ext4Error) -> (token: UInt64, runs: [BlockRun]) {

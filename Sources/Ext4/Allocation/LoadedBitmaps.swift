@@ -1,10 +1,10 @@
 import Journal
 import SystemPackage
 
-/// The block groups whose bitmaps are in libext2fs's memory. The others' are read when somebody wants to take or give back
-/// something there: those of 16 TiB are 640 MiB together.
+/// The block groups whose bitmaps are in libext2fs's memory. The bitmaps of another group are read when blocks or inodes are taken
+/// or freed there: all bitmaps of 16 TiB are 640 MiB.
 ///
-/// In a group that is not here all seems free: nobody may look before it is loaded. Belongs to the metadata lock.
+/// In a group that is not loaded everything seems free: no code may look at a group before it loads it. Belongs to the metadata lock.
 struct LoadedBitmaps {
   private var blocks: [Bool]
   private var inodes: [Bool]
@@ -45,7 +45,7 @@ extension Volume {
       try bitmaps.setClusters(
         from: geometry.firstBlock(of: group) >> geometry.clusterShift,
         count: geometry.clusterCount(of: group), to: buffer.data)
-      // Whoever took a block there would write over it (ext4_valid_block_bitmap).
+      // A file that took one of these blocks would overwrite the metadata (ext4_valid_block_bitmap).
       guard own.allSatisfy({ bitmaps.firstFree(in: $0) == nil }) else {
         throw .corrupted(InodeNumber(0), what: "a block bitmap shows metadata as free")
       }

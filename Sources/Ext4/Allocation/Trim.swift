@@ -61,7 +61,7 @@ extension Volume {
     return count
   }
 
-  /// For `discard`: whether the device forgets `runs`, which nobody can take yet. One that cannot does no harm.
+  /// For `discard`: whether the device has forgotten `runs`, which cannot be allocated yet. A device that cannot discard does no harm.
   func discardFreed(_ runs: [BlockRun]) -> Bool {
     guard !hasShutDown else { return false }
     return (try? discard(runs)) != nil

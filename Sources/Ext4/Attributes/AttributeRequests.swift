@@ -17,7 +17,7 @@ extension Inode {
     }
   }
 
-  /// Sets an attribute. `keepsSetGroupID`: whoever sets an ACL is privileged or in the file's group.
+  /// Sets an attribute. `keepsSetGroupID`: the caller that sets an ACL is privileged or in the file's group.
   public func setExtendedAttribute(
     _ name: UnsafePointer<CChar>, to value: UnsafeRawBufferPointer, _ mode: AttributeMode,
     keepsSetGroupID: (_ groupID: UInt32) -> Bool

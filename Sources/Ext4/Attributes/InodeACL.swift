@@ -1,8 +1,8 @@
 import Glibc
 import SystemPackage
 
-// POSIX ACLs (fs/ext4/acl.c). The metadata lock is held, for all of them; whoever calls sets the change
-// time. Without the mount option `acl` there are none: EOPNOTSUPP where a caller asks for them.
+// POSIX ACLs (fs/ext4/acl.c). The metadata lock is held, for all of them; the caller sets the change time. Without the mount option
+// `acl` there are none: EOPNOTSUPP where a caller asks for them.
 extension Inode {
   /// Replaces the access ACL by one in the form of setxattr(2), and sets the mode's permission bits to what
   /// it grants. Nil, or an ACL without entries, removes it and leaves the mode. An ACL that says no more

@@ -2,7 +2,7 @@ import CExt2FS
 import Glibc
 import SystemPackage
 
-// Extended attributes. The metadata lock is held, for all of them; whoever calls sets the change time.
+// Extended attributes. The metadata lock is held, for all of them; the caller sets the change time.
 extension Inode {
   /// What to do about an attribute that exists, or does not (setxattr(2)).
   public enum AttributeMode: Sendable {

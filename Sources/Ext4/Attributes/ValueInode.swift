@@ -19,7 +19,7 @@ extension Inode {
     return inode
   }
 
-  /// Blocks that count against this inode for an entry of it whose value is in an inode, whoever shares that
+  /// Blocks that count against this inode for an entry of it whose value is in an inode. Each inode that shares the value counts them
   /// (ext4_xattr_inode_alloc_quota).
   func valueBlocks(of entry: AttributeEntry?) -> UInt64 {
     guard let entry, entry.valueInode != nil else { return 0 }

@@ -125,7 +125,7 @@ extension Inode {
     }
   }
 
-  /// Adds a block to the directory, which comes back zeroed and belongs to nobody yet. ENOSPC without any
+  /// Adds a zeroed block to the directory and returns it. The caller writes its records. ENOSPC without any
   /// change when there is none, or when the directory is as large as it may become.
   func appendDirectoryBlock() throws(Ext4Error) -> (block: UInt32, buffer: BlockCache.Buffer) {
     let blocks = UInt64(try directoryBlockCount())

@@ -10,9 +10,9 @@ extension Inode {
   /// cookie with which to go on behind the entry; the name is valid during the call only, and `body` must
   /// not change the directory.
   ///
-  /// An entry that is there all the time is met exactly once by whoever follows the cookies, whatever else
-  /// is added or removed meanwhile: cookies are hashes of names where the directory has an index or could
-  /// get one, else positions. Cookies are below 2^63.
+  /// A walk that follows the cookies meets an entry that exists throughout exactly once, whatever else is added or removed
+  /// meanwhile: cookies are hashes of names where the directory has an index or could get one, else positions. Cookies are
+  /// below 2^63.
   ///
   /// EUCLEAN for an entry with an impossible name or inode; `body` may have been called for others before.
   func forEachEntry(from cookie: UInt64, _ body: EntryVisitor) throws(Ext4Error) {
@@ -34,7 +34,7 @@ extension Inode {
     } else if usesIndex {
       if try forEachByIndex(from: cookie, body) { return }
       directoryHints.indexIsDamaged = true
-      // A cookie of the index is no position, so whoever has come this far can't go on.
+      // A cookie of the index is a hash and no position: a walk that has begun by the index cannot go on by positions.
       guard cookie == 0 else {
         throw .corrupted(number, what: "the directory index is damaged")
       }

@@ -1,7 +1,7 @@
 /// What a directory says about a name.
 public struct DirectoryEntry: Sendable {
   public let inode: InodeNumber
-  /// Nil where the file system keeps no types in its directories, or keeps one that nobody knows.
+  /// Nil where the file system keeps no types in its directories, or where the type is an unknown number.
   public let type: FileType?
 }
 

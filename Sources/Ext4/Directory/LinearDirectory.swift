@@ -9,7 +9,7 @@ struct DirectoryHints {
   /// No block before `firstWithRoom` has room for a record of `roomLength` bytes or more.
   var firstWithRoom: UInt32 = 0
   var roomLength = 0
-  /// A listing that has come to this cookie is complete until an entry is added. Those who list ask again until they are told so.
+  /// A listing that has come to this cookie is complete until an entry is added. Programs list until they get an empty answer.
   var listingEnd: UInt64?
 
   /// The block from which on a record of `length` bytes may have room.

@@ -82,7 +82,7 @@ extension Inode {
     }
   }
 
-  /// Mappings after which those that wait for the lock get it.
+  /// Mappings after which a search lets other threads have the lock.
   private static let mappingsPerStep = 4096
 
   /// One step of a search; nil if it has to go on from `position`.

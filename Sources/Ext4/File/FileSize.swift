@@ -60,7 +60,7 @@ extension Inode {
           try store()
           return true
         }
-        // Whoever comes after a crash goes on.
+        // After a crash, the next mount goes on with the truncation.
         try volume.addOrphan(self)
         return false
       }

@@ -56,7 +56,7 @@ public struct AttributeChange: Sendable {
   public var groupID: UInt32?
   public var size: UInt64?
   public var accessTime: Timestamp?
-  /// `accessTime` is the time of the call, which whoever may write the file may set.
+  /// `accessTime` is the time of the call. Every user who may write the file may set that.
   public var accessIsNow = false
   public var modificationTime: Timestamp?
   public var changeTime: Timestamp?

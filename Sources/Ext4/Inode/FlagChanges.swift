@@ -21,7 +21,7 @@ extension Inode {
     guard new.intersection(.journalData) != present else {
       return try changeFlags(to: new, projectID: projectID)
     }
-    // Without a journal the flag stays as it is, and nobody is told (ext4_change_inode_journal_flag).
+    // Without a journal the flag stays as it is, and the caller gets no error (ext4_change_inode_journal_flag).
     guard volume.hasJournal else {
       return try changeFlags(
         to: new.subtracting(.journalData).union(present), projectID: projectID)

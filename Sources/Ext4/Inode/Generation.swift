@@ -2,10 +2,9 @@ import SystemPackage
 
 // The number that tells an inode from those that had its number before: NFS handles hold both.
 extension Inode {
-  /// ENOTTY with metadata checksums, which the number goes into: as the kernel has it (fs/ext4/ioctl.c).
+  /// ENOTTY with metadata checksums, which include the number, as in the kernel (fs/ext4/ioctl.c).
   ///
-  /// Whoever knows the inode goes on knowing it by the old number until it has forgotten it: the kernel takes an inode whose number changes
-  /// for another one.
+  /// The kernel is told the old number until it has forgotten the inode: it takes an inode whose number changes for another one.
   public func setGeneration(_ generation: UInt32) throws(Ext4Error) {
     guard !volume.features.readOnlyCompatible.contains(.metadataChecksums) else {
       throw .errno(.inappropriateIOCTL)

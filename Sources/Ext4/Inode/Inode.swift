@@ -21,7 +21,7 @@ public final class Inode: @unchecked Sendable {
   /// the file's size or blocks.
   let io: ReadWriteLock
   /// What is known of where the file's bytes live. Changed under `io` held exclusively, or filled in from
-  /// disk under the metadata lock, and dropped by anybody; its own lock only keeps concurrent readers apart.
+  /// disk under the metadata lock. Any thread may drop it. Its own lock only keeps concurrent readers apart.
   let mappings = FileMappings()
   /// How many of the volume's mappings in memory are known to be this file's.
   let accountedMappings = Atomic<Int>(0)
@@ -43,7 +43,7 @@ public final class Inode: @unchecked Sendable {
   let hasNewBlocks = Atomic<Bool>(false)
   /// The kernel has been told the attributes, and has not been told since that they have changed.
   let attributesAreKnown = Atomic<Bool>(false)
-  /// The kernel's cached data for this file found no room; whoever writes more must learn of it.
+  /// The kernel's cached data for this file found no room: the next writer must get ENOSPC.
   let isStarved = Atomic<Bool>(false)
   /// True unless the inode is known to have no `security.capability`, which a write must remove.
   let mayHaveCapability = Atomic<Bool>(true)
@@ -67,7 +67,7 @@ public final class Inode: @unchecked Sendable {
   let hasServerData = Atomic<Bool>(false)
   /// How often the kernel has the file open, in iomap mode.
   let openCount = Atomic<Int>(0)
-  /// An error (errno) of writing the file's data that nobody has been told yet; 0 for none.
+  /// An error (errno) of writing the file's data that no caller has got yet; 0 for none.
   let pendingError = Atomic<CInt>(0)
   /// The commit that will contain, or contains, the last change of the inode.
   let lastChange = Atomic<UInt64>(0)
@@ -76,7 +76,7 @@ public final class Inode: @unchecked Sendable {
   /// The arrays of pointers that a removal of blocks, which is not done yet, has freed. Belongs to the metadata lock.
   var removedArrays: Set<BlockNumber> = []
   let hasBlocksAhead = Atomic<Bool>(false)
-  /// The blocks ahead are about to be given back, unless somebody uses the file before. Set under `io`, held exclusively.
+  /// The blocks ahead are about to be freed, unless the file is used before. Set under `io`, held exclusively.
   let isTrimAnnounced = Atomic<Bool>(false)
   /// What the kernel has been told of the file's mappings.
   public let published = Mutex(PublishedMappings())
@@ -90,11 +90,11 @@ public final class Inode: @unchecked Sendable {
   /// How many times the kernel has been given this inode and has not yet forgotten it. Belongs to the
   /// inode table's lock.
   var lookupCount: UInt64 = 0
-  /// Since the table last looked for inodes that it can do without. Belongs to its lock.
+  /// Used since the table last looked for inodes to drop. Belongs to its lock.
   var wasUsed = true
 
-  /// Whether reading the inode again would bring back all that is known of it, but for what is cached. Metadata lock held, and the
-  /// inode table's, and nobody else uses the object.
+  /// Whether reading the inode again would bring back all that is known of it, except what is cached. The metadata lock and the inode
+  /// table's lock are held, and the table has the only reference to the object.
   var isAsOnDisk: Bool {
     !isUnlinked.load(ordering: .relaxed) && linkCount > 0
       && lastWrite.load(ordering: .relaxed) == 0

@@ -51,15 +51,15 @@ final class InodeTable: Sendable {
     }
   }
 
-  /// Drops inodes that have not been used since the last time, and if those are few, others as well. Metadata lock held: nobody is
-  /// about to change one.
+  /// Drops inodes that have not been used since the last time, and if those are few, others as well. Metadata lock held, so that no
+  /// thread is about to change one.
   private func makeRoom(_ state: inout State) {
     for sparesUsed in [true, false] {
       var inodes = Array(state.inodes.values)
       state.inodes.removeAll(keepingCapacity: true)
       var excess = inodes.count - capacity / 4 * 3
       for index in inodes.indices {
-        // Whoever uses an inode has a reference to the object, and gets one nowhere but here.
+        // A thread that uses an inode has a reference to the object, and can get one only from this table.
         let isUsed =
           sparesUsed && inodes[index].wasUsed || !isKnownUniquelyReferenced(&inodes[index])
         let inode = inodes[index]

@@ -5,8 +5,8 @@ import Synchronization
 // Blocks taken ahead of a growing file, so that it lies together and the kernel need not ask for every piece of it. They lie
 // behind the end of the file, and are given back when it is closed.
 //
-// The kernel may know them as a mapping, so that giving them back takes two steps: they are announced, the kernel is told to
-// forget them, and then they are freed, unless somebody has begun to use the file between.
+// The kernel may know them as a mapping, so that freeing them takes two steps: they are announced, and the kernel is told to forget
+// them; then they are freed, unless the file has been used between.
 extension Inode {
   /// Metadata lock held.
   func noteBlocksAhead(_ blocks: Range<UInt64>) {
@@ -15,7 +15,7 @@ extension Inode {
     hasBlocksAhead.store(true, ordering: .releasing)
   }
 
-  /// Somebody has asked for the blocks below `end` by themselves, and keeps them. Metadata lock held.
+  /// Fallocate has asked for the blocks below `end`: they are no longer ahead, and the file keeps them. Metadata lock held.
   func keepBlocksAhead(below end: UInt64) {
     guard let blocks = blocksAhead else { return }
     setBlocksAhead(blocks.clamped(to: end..<max(end, blocks.upperBound)))
@@ -36,14 +36,14 @@ extension Inode {
   /// Whether the kernel has the file open.
   public var isOpen: Bool { openCount.load(ordering: .acquiring) > 0 }
 
-  /// The kernel has closed the file once. True when nobody has it open any more and there are blocks to give back.
+  /// The kernel has closed the file once. True when it has the file open no more, and there are blocks to free.
   public func noteClose() -> Bool {
     let count = openCount.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue
     return count <= 0 && hasBlocksAhead.load(ordering: .acquiring)
   }
 
-  /// Somebody uses the file, so that what has been announced is not freed. `io` held, from here to what the kernel is told: an
-  /// announcement that came between would have the kernel forget first and be told then.
+  /// The file is in use, so that announced blocks are not freed. The caller holds `io` until it has told the kernel the mapping:
+  /// otherwise an announcement could come between, and the kernel would first forget the mapping and then be told it again.
   func keepAnnouncedBlocks() { isTrimAnnounced.store(false, ordering: .releasing) }
 
   /// Announces that blocks behind the end will be freed. Returns what the kernel must forget; nil when there is nothing to do.
@@ -57,7 +57,7 @@ extension Inode {
     }
   }
 
-  /// Frees what was announced. Returns false when somebody has used the file since, and nothing was freed.
+  /// Frees the announced blocks. Returns false, with nothing freed, when the file has been used since the announcement.
   public func finishTrim() throws(Ext4Error) -> Bool {
     try io.withWriteLock { () throws(Ext4Error) in
       guard isTrimAnnounced.exchange(false, ordering: .acquiringAndReleasing),

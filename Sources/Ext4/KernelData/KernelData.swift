@@ -3,7 +3,7 @@ import Journal
 import Synchronization
 import SystemPackage
 
-// Who moves the data of a file. Where the kernel does it ("iomap mode"), the daemon only says where the data lies: it writes
+// Whether the kernel or the daemon moves the data of a file. If the kernel does ("iomap mode"), the daemon only says where it lies: it writes
 // no byte of it, zeroes nothing, and keeps no times that the kernel keeps.
 
 extension Volume {
@@ -23,7 +23,7 @@ extension Volume {
     return min(blocks, UInt64(UInt32.max) * 512 / blockSize * blockSize)
   }
 
-  /// Data has been written, by whomever, since the device was last flushed. To be called when it is on its way.
+  /// The kernel or the daemon has written data since the device was last flushed. To be called when it is on its way.
   @inline(__always)
   func noteUnflushedData() {
     if !hasUnflushedData.load(ordering: .acquiring) {

@@ -67,7 +67,7 @@ extension Inode {
     return min(position.rawValue, end)
   }
 
-  /// Remembers that data of the file, or its metadata, could not be written: the kernel does not tell everybody who must know.
+  /// Remembers that data or metadata of the file could not be written: the kernel does not report it to every caller that must know.
   public func noteWriteError(_ error: Errno) {
     guard !volume.isBroken(at: .forgetsWriteErrors) else { return }
     pendingError.store(error.rawValue, ordering: .releasing)
@@ -83,7 +83,7 @@ extension Inode {
 }
 
 extension Volume {
-  /// What went wrong with any file's data that nobody has been told yet, once.
+  /// An error of writing any file's data that no caller has got yet. Each error is returned once.
   public func takeWriteError() -> Errno? {
     guard hasPendingErrors.exchange(false, ordering: .acquiringAndReleasing) else { return nil }
     return inodes.all.reduce(nil) { $1.takeWriteError() ?? $0 }

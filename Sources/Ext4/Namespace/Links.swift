@@ -62,7 +62,7 @@ extension Volume {
       && !inode.hasBlocksAhead.load(ordering: .acquiring)
     if isDone { return }
     let isDeleted = try change { () throws(Ext4Error) in
-      // Somebody may have found it again meanwhile.
+      // Another request may have looked the inode up again meanwhile.
       guard inodes.lookupCount(of: inode) == 0 else { return false }
       if inode.foldWriteTime(), inode.linkCount > 0 { try inode.store() }
       guard isWritable else { return false }
@@ -171,7 +171,7 @@ extension Volume {
     try addOrphan(inode)
   }
 
-  /// What has just lost a name goes if that was the last and nobody uses it. Metadata lock not held.
+  /// Deletes an inode that has just lost its last name, unless the kernel still refers to it. Metadata lock not held.
   func deleteIfUnused(_ inode: Inode) throws(Ext4Error) {
     guard inode.isUnlinked.load(ordering: .acquiring), inodes.lookupCount(of: inode) == 0 else {
       return

@@ -1,11 +1,11 @@
 import SystemPackage
 
 extension Volume {
-  /// Calls `body` for the entries of `directory` from position `cookie` on, until it returns false. Where it asks for the
-  /// status of an entry it gets one, and has a reference to the inode from then on (see `forget`).
+  /// Calls `body` for the entries of `directory` from position `cookie` on, until it returns false. If `body` asks for the status of
+  /// an entry, the caller holds a reference to that inode from then on (see `forget`).
   ///
-  /// When it cannot have a status it returns false, and may be called for the same entry again: the inode was not in memory, and is
-  /// now.
+  /// If the inode is not in memory, asking for the status throws, and `body` must return false. The inode is then read without the
+  /// metadata lock, and `body` is called again for the same entry.
   public func list(
     _ directory: Inode, from cookie: UInt64, _ body: (ListedEntry) -> Bool
   ) throws(Ext4Error) {
@@ -30,7 +30,7 @@ extension Volume {
 
 /// What stands in the way of a listing.
 private final class ListingProgress {
-  /// The block that would have been waited for.
+  /// The block that is not in memory and must be read first.
   var absence: Ext4Error?
 }
 
@@ -42,7 +42,7 @@ public struct ListedEntry {
   public let type: FileType?
   /// The position to go on from behind this entry.
   public let next: UInt64
-  // Not counted: whoever has called holds both.
+  // Without reference counts: `list` keeps all three alive for as long as an entry is valid.
   fileprivate unowned(unsafe) let volume: Volume
   fileprivate unowned(unsafe) let directory: Inode
   fileprivate unowned(unsafe) let progress: ListingProgress

@@ -3,7 +3,7 @@ import Glibc
 import Journal
 import SystemPackage
 
-/// Who asks for a new file, and what it is to be like.
+/// Which process asks for a new file, and what the file is to be like.
 public struct NewNode: Sendable {
   public enum Content: Sendable {
     case regularFile
@@ -21,7 +21,7 @@ public struct NewNode: Sendable {
   /// Permission bits, before the directory's default ACL or the umask is applied.
   public var permissions: UInt16
   public var umask: UInt16
-  /// The permissions are what the file shall have: whoever asks has applied umask and default ACL, and sees to its ACL.
+  /// The kernel manages the directory: it has applied the umask and the default ACL to `permissions`, and sets the ACLs itself.
   public var isComplete = false
   public var userID: UInt32
   public var groupID: UInt32

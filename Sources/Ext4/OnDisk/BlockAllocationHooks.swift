@@ -2,9 +2,9 @@ import CExt2FS
 import Journal
 import SystemPackage
 
-// What libext2fs asks and tells when it takes and frees blocks on its own account: nodes of extent trees, indirect blocks. Not of
-// whole ranges: libext2fs 1.47.0 calls back for those with a range that it has counted down to nothing, so whoever has
-// it change one calls `blocksChanged`.
+// The hooks that libext2fs calls when it takes and frees single blocks for itself: nodes of extent trees, indirect blocks. It does not
+// report whole ranges correctly: libext2fs 1.47.0 passes a range that it has counted down to nothing. A caller that has libext2fs
+// change a range therefore calls `blocksChanged`.
 extension Volume {
   /// Libext2fs does not choose those blocks by itself: it would take a group whose bitmap is not loaded for an empty one.
   func watchBlockAllocation() {

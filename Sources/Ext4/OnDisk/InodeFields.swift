@@ -1,9 +1,9 @@
 import CExt2FS
 import Journal
 
-// The one place, beside the accessors in Inode.swift, where fields of an inode come out of its on-disk form. What may be anything on a
-// damaged image is judged when the inode is read, by the rules of ext4_iget (fs/ext4/inode.c), so that those who use it need not.
-// Metadata lock held, unless it says otherwise.
+// The one place, beside the accessors in Inode.swift, where fields of an inode come out of its on-disk form. Fields that may have any
+// value on a damaged image are judged when the inode is read, by the rules of ext4_iget (fs/ext4/inode.c), so that their users need
+// not judge them again. Metadata lock held, unless it says otherwise.
 extension Inode {
   /// EUCLEAN for an inode in use whose fields contradict themselves or the file system.
   func judge() throws(Ext4Error) {

@@ -23,7 +23,7 @@ enum Library {
     guard superblock.isSame(as: fs.pointee.super) else {
       ext2fs_free(fs)
       throw MountRefusal(
-        "its superblock changed while it was being opened; somebody else is using it")
+        "its superblock changed while it was being opened; another program is using it")
     }
     return fs
   }

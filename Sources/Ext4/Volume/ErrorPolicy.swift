@@ -23,7 +23,7 @@ extension Volume {
     let isNews = !health.isReadOnly
     if onError != .carryOn { health.becomeReadOnly() }
     if isNews { noteLocked(error) }
-    // Who commits tells the log as well.
+    // The background thread that commits also writes it to the daemon's log (`takeDamage`).
     requestCommit()
   }
 

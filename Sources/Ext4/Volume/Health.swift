@@ -12,8 +12,7 @@ final class Health: Sendable {
 
   private let firstDataError = Mutex<Ext4Error?>(nil)
 
-  /// The first error of writing the data of files: those who wrote may have been told nothing, where the data came from the
-  /// kernel's cache.
+  /// The first error of writing the data of files. The writers may have got no error, where the data came from the kernel's cache.
   var dataError: Ext4Error? { firstDataError.withLock { $0 } }
 
   func note(dataError error: Ext4Error) { firstDataError.withLock { $0 = $0 ?? error } }

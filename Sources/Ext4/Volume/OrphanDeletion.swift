@@ -1,13 +1,13 @@
 import CExt2FS
 import Journal
 
-// What belongs to inodes without names is given back in steps of bounded size, between which other changes, and commits, may come:
-// the list keeps what is left to do. Metadata lock not held, unless it says so.
+// What belongs to inodes without names is freed in steps of bounded size, with other changes and commits between them; the orphan
+// list keeps what is left to do. Metadata lock not held, unless it says so.
 extension Volume {
   /// Frees an inode on the list that has no names and no users any more, with all that it holds.
   func deleteOrphan(_ inode: Inode) throws(Ext4Error) {
     try changeInSteps { () throws(Ext4Error) in
-      // Somebody may have been quicker, or use it again.
+      // Another thread may have deleted it, or the kernel may refer to it again.
       guard orphans.contains(inode.number), inode.linkCount == 0,
         inodes.lookupCount(of: inode) == 0
       else { return true }
@@ -15,8 +15,8 @@ extension Volume {
     }
   }
 
-  /// Frees all inodes without names: nobody is left to use them. Where errors are to be carried on from, a damaged one stays on the list and keeps
-  /// none of the others; what was wrong with the first is returned.
+  /// At the end of the mount: frees all inodes without names, to which the kernel refers no more. With errors=continue, a damaged one
+  /// stays on the list and the others are freed; returns what was wrong with the first.
   func finishAllOrphans() throws(Ext4Error) -> Ext4Error? {
     var damage: Ext4Error?
     for number in metadata.withLock({ orphans.all }) {
@@ -32,8 +32,8 @@ extension Volume {
   }
 
   /// Finishes what an interrupted mount left on the list: files without names are deleted, others were being
-  /// truncated to the size that they have. Returns how many of each; nil when the list is damaged, which is recorded, and nobody
-  /// will follow it again (ext4_orphan_cleanup).
+  /// truncated to the size that they have. Returns how many of each. When the list is damaged, records that, returns nil, and the list
+  /// is not followed again (ext4_orphan_cleanup).
   func processOrphans() throws(Ext4Error) -> (deleted: Int, truncated: Int)? {
     let left: [Inode]
     do throws(Ext4Error) {
@@ -56,7 +56,7 @@ extension Volume {
     return (deleted, left.count - deleted)
   }
 
-  /// Deletes an inode that nobody uses, or, if it has a name, frees what lies behind its end; and takes it off the list.
+  /// Deletes an unused inode without names, or frees what lies behind the end of one that has a name; and takes it off the list.
   func finishOrphan(_ inode: Inode) throws(Ext4Error) {
     try changeInSteps { () throws(Ext4Error) in
       guard inode.linkCount > 0 else { return try freeSome(of: inode) }
@@ -89,7 +89,7 @@ extension Volume {
     return left
   }
 
-  /// An inode that an interrupted mount left; nil for one that is free, or cannot be finished. Metadata lock held.
+  /// An inode that an interrupted mount left on the list; nil for one that is free, or cannot be finished. Metadata lock held.
   func leftOrphan(_ number: InodeNumber) throws(Ext4Error) -> Inode? {
     try loadInodeBitmap(of: group(of: number))
     guard bitmaps.isTaken(number) else { return nil }
@@ -101,7 +101,7 @@ extension Volume {
     return inode
   }
 
-  /// One step of freeing an inode without names. Returns whether that is done. Metadata lock held.
+  /// One step of freeing an inode without names. Returns whether it was the last. Metadata lock held.
   private func freeSome(of inode: Inode) throws(Ext4Error) -> Bool {
     try requireFreeable(inode)
     if inode.ownsBlocks, try !inode.removeSomeBlocks(from: 0, to: UInt64(1) << 32) {
@@ -113,7 +113,7 @@ extension Volume {
     return true
   }
 
-  /// Reads what it takes to give the inode back, before anything of it is given back.
+  /// Reads the metadata that freeing the inode needs, before anything of it is freed.
   private func requireFreeable(_ inode: Inode) throws(Ext4Error) {
     try inode.requireStorable()
     try loadInodeBitmap(of: group(of: inode.number))
@@ -124,7 +124,7 @@ extension Volume {
       guard let block = try inode.readAttributeBlock() else { return }
       try loadBlockBitmaps(of: BlockRun(first: block.buffer.block, count: 1))
     } catch {
-      // What is damaged is met when its turn comes, and keeps nothing else.
+      // A damaged part is found again when it is freed, and must not keep the others from being freed.
       if error.isOfDevice || error.isNotInMemory { throw error }
     }
   }

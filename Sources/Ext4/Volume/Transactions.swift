@@ -114,7 +114,7 @@ extension Volume {
   public enum CommitReason: Sendable {
     /// The running transaction or the log is large.
     case size
-    /// Data has come from the kernel's cache. When no more comes, whoever has called sync(2) believes that all is on disk.
+    /// Data has come from the kernel's writeback. When no more comes, a sync(2) may have ended, whose caller believes that all is on disk.
     case writeback
   }
 

@@ -28,7 +28,7 @@ public final class Volume: @unchecked Sendable {
     public var minixDF = false
     /// New files get the group of their directory, whatever its set-group-ID bit. Nil: what the superblock's default mount options say.
     public var groupsFromDirectory: Bool?
-    /// Who may use the reserved blocks beside root. Nil: whom the superblock names.
+    /// The user and group who may use the reserved blocks beside root. Nil: those that the superblock names.
     public var reserveUser: UInt32?
     public var reserveGroup: UInt32?
     /// The device is told of freed blocks before they may be taken again.
@@ -96,10 +96,11 @@ public final class Volume: @unchecked Sendable {
   var systemZone = SystemZone([])
   /// Damage that was found and worked around, for the log. Metadata lock held.
   var damage: [Ext4Error] = []
-  /// Blocks that were freed and may not be taken yet, and who is told before they may. Metadata lock held.
+  /// Blocks that were freed and may not be taken yet. Metadata lock held.
   var freed = FreedBlocks()
-  /// The groups whose free blocks the device has forgotten, and from how many in a row on. Metadata lock held.
+  /// For each trimmed group: the device has forgotten all its runs of so many or more free blocks. Metadata lock held.
   var trimmedGroups: [UInt32: UInt64] = [:]
+  /// Called, without locks, before freed blocks may be taken again.
   var blocksReused: (@Sendable (_ offset: UInt64, _ length: UInt64) -> Void)?
   /// The number of the last commit, and of the last that is on stable storage.
   let lastCommit = Atomic<UInt64>(0)
@@ -108,7 +109,7 @@ public final class Volume: @unchecked Sendable {
   let kernelMovesData = Atomic<Bool>(false)
   /// The kernel has written data since the device was last flushed.
   let hasUnflushedData = Atomic<Bool>(false)
-  /// There may be files with errors of writing their data that nobody has been told yet.
+  /// There may be files with errors of writing their data that no caller has got yet.
   let hasPendingErrors = Atomic<Bool>(false)
   /// A write has found no room, and no writer has been told since that there is some.
   let isOutOfRoom = Atomic<Bool>(false)
@@ -126,7 +127,7 @@ public final class Volume: @unchecked Sendable {
   var knownOverhead: UInt64?
   /// Files with a write time that is not yet in their on-disk form. Its lock is an innermost one.
   let recentlyWritten = Mutex<[Inode]>([])
-  /// What goes wrong in the background, for the next caller who asks whether all is well.
+  /// What goes wrong in the background, for the next caller that asks for it.
   let health = Health()
   /// False once `fs` is gone.
   var isOpen = true
@@ -192,7 +193,7 @@ public final class Volume: @unchecked Sendable {
     }
   }
 
-  /// The buffer of a block that was just allocated for metadata, all zeros. It is not dirty before whoever fills it says so.
+  /// The buffer of a block that was just allocated for metadata, all zeros. The caller fills it and marks it as dirty.
   func newBlock(_ block: BlockNumber, of inode: InodeNumber) throws(Ext4Error) -> BlockCache.Buffer
   {
     do throws(Errno) {

@@ -21,7 +21,7 @@ extension Volume {
     device.willWait()
     try committing.withLock { () throws(Ext4Error) in
       let before = durableCommit.load(ordering: .acquiring)
-      // What the kernel writes over old data it tells nobody.
+      // The kernel does not report what it writes over data that is on disk already.
       if kernelMovesData.load(ordering: .acquiring) { noteUnflushedData() }
       let number = try commitAlone()
       guard !isFrozen.load(ordering: .acquiring) else { return }
@@ -37,8 +37,8 @@ extension Volume {
     }
   }
 
-  /// What the background does every few seconds: a commit, on stable storage if somebody waits for freed blocks; and if the log has
-  /// become full, a checkpoint.
+  /// The periodic work in the background: a commit, which is also flushed if there is no journal and freed blocks wait for that; and a
+  /// checkpoint if the log has become full.
   public func commitInBackground() throws(Ext4Error) {
     isCommitWanted.store(false, ordering: .releasing)
     guard !hasShutDown else { return }
@@ -71,7 +71,7 @@ extension Volume {
   private func commitAlone() throws(Ext4Error) -> UInt64 {
     try attempt("writing to the device") { () throws(Errno) in try device.checkExtent() }
     if let log { return try commit(to: log) }
-    // Where freed blocks are not taken again before they are durable, what is written late can harm nobody.
+    // In iomap mode freed blocks are not reused before their commit is durable, so that a late write hits no block with a new owner.
     return kernelMovesData.load(ordering: .acquiring)
       ? try commitUnlocked() : try commitWithLocks()
   }

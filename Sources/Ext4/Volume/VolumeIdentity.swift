@@ -21,7 +21,7 @@ extension Volume {
       superblock.markDirty()
     }
     try synchronize()
-    // Those who read the device by themselves, such as blkid(8), find it there.
+    // Programs that read the device by themselves, such as blkid(8), find the label there.
     try checkpoint()
   }
 }

@@ -2,17 +2,17 @@ import CExt2FS
 import Journal
 import SystemPackage
 
-// Looking at metadata and changing it on a device that is slow, or fails.
+// How metadata is read and changed on a device that is slow, or fails.
 //
-// What has to be read from the device is read without the metadata lock, as long as nothing has been changed yet: what was begun is given
-// up, and begun again when the block is there. So a step reads what it needs first, and when that fails nothing has happened. What it
-// reads later it waits for with the lock held.
+// As long as a step has changed nothing, blocks that are missing are read without the metadata lock: the step is given up, the block
+// is read, and the step begins again. So a step reads what it needs first, and if that read fails nothing has happened. Once the step
+// has changed something, it waits for further blocks with the lock held.
 //
-// A step that fails after it has changed something has either undone that, and says so (`noteUndone`), or a part of it is in the running
-// transaction, which must not be committed any more: writing stops, and what was committed stays as it is.
+// A step that fails after a change must either undo the change and say so (`noteUndone`), or else a part of it is in the running
+// transaction. Then that transaction must not be committed: writing stops, and what was committed before stays as it is.
 extension Volume {
-  /// Blocks that are read without the lock for one body; then the rest is read with it, so that what is dropped as soon as it has been
-  /// read does not keep anybody for ever.
+  /// So many times a body is begun again after a read without the lock. After that it reads with the lock held, so that blocks which
+  /// are dropped as soon as they have been read do not make a caller wait for ever.
   private static let patience = 64
 
   /// Calls `body` with the metadata lock held. It may be called several times, as long as it has changed nothing.
@@ -24,7 +24,7 @@ extension Volume {
     }
   }
 
-  /// The same for what is done in parts, each for good: when `position` has advanced, the patience begins anew.
+  /// The same for a body that works in parts, each of which is final: when `position` has advanced, the count of `patience` begins anew.
   @inline(__always)
   func withMetadata<R>(
     advancing position: inout UInt64, _ body: (inout UInt64) throws(Ext4Error) -> R
@@ -70,7 +70,7 @@ extension Volume {
     }
   }
 
-  /// Calls `body`, the part of a step that nobody undoes when it fails halfway.
+  /// Calls `body`, a part of a step that is not undone when it fails halfway.
   @inline(__always)
   func whole<R>(_ body: () throws(Ext4Error) -> R) throws(Ext4Error) -> R {
     let before = cache.changeCount
@@ -96,7 +96,7 @@ extension Volume {
     }
   }
 
-  /// Whether nothing is left of what failed. Writing stops otherwise.
+  /// Whether nothing is left of the step that failed. If a part is left, writing stops.
   private func isWhole(after error: Ext4Error, since before: UInt64) -> Bool {
     guard isWritable else { return false }
     if cache.changeCount == before || cache.changeCount == undoneChange { return true }

@@ -8,7 +8,7 @@ extension IomapWire {
     public var opcode: UInt32
     public var unique: UInt64
     public var nodeID: UInt64
-    /// Who asks; without meaning when the kernel itself does.
+    /// The user, group and process that ask; without meaning when the kernel itself does.
     public var userID: UInt32
     public var groupID: UInt32
     public var processID: UInt32

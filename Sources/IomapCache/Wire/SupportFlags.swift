@@ -1,5 +1,5 @@
 extension IomapWire {
-  /// What the kernel can do for whoever asks (fuse-iomap ABI 3.2, SUPPORT flags).
+  /// What the kernel can do for the process that calls the ioctl (fuse-iomap ABI 3.2, SUPPORT flags).
   public struct SupportFlags: OptionSet, Hashable, Sendable {
     public let rawValue: UInt64
 

@@ -3,7 +3,7 @@ public struct FileSystemUUID: Sendable, Hashable {
   private let high: UInt64
   private let low: UInt64
 
-  /// All zero, which is nobody's.
+  /// All zero, which is no file system's.
   public static let zero = FileSystemUUID(high: 0, low: 0)
 
   private init(high: UInt64, low: UInt64) {

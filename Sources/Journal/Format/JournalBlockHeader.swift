@@ -11,7 +11,7 @@ public struct JournalBlockHeader: Sendable, Equatable {
     case revoke = 5
   }
 
-  /// Nil for one that nobody knows, where the log ends.
+  /// Nil for an unknown type, at which the log ends.
   public let type: BlockType?
   /// The transaction that the block belongs to.
   public let sequence: UInt32

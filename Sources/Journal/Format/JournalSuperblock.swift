@@ -87,7 +87,7 @@ public struct JournalSuperblock: Sendable, Equatable {
     set { self[Offset.errorCode] = UInt32(bitPattern: newValue) }
   }
 
-  /// Where the log's next block goes, for those who keep on where the last mount stopped. True only of an empty log.
+  /// Where the log's next block goes, if a mount goes on where the last one stopped. Valid only for an empty log.
   public var head: UInt32 {
     get { version == .v1 ? 0 : self[Offset.head] }
     set { if version == .v2 { self[Offset.head] = newValue } }

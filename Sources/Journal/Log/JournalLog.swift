@@ -9,28 +9,28 @@ import SystemPackage
 /// system is mounted it names one, even if nothing is between the two.
 ///
 /// "Durable" is what is on stable storage because the device was flushed since; without barriers (`barrier=0`) it is what was written.
-/// The *durable tail* is the one that the durable superblock names. A checkpoint *intends* another while it works.
-/// What holds at every moment, whatever several threads do, so that the power may go at any:
+/// The *durable tail* is the one that the durable superblock names. While a checkpoint works, it *intends* a later one.
+/// At every moment, with any number of threads, these invariants hold, so that the power may fail at any moment:
 ///
-/// 1. Recovery begins at the durable tail, or at the intended one while the superblock that names it is on its way.
+/// 1. Recovery begins at the durable tail, or at the intended one while the superblock that names it is being written.
 /// 2. No block from the durable tail to the head is overwritten: a commit writes behind the head only, and ends in front of the durable
 ///    tail (`LogSpace`, which knows no other).
-/// 3. A superblock names an intended tail only when of each block in the transactions before it the last copy is durable at home; but for
-///    those blocks that a committed transaction behind it changes, or that a committed transaction has revoked.
-/// 4. A commit record is written when everything else of its transaction, and what it leads to in the file system, is durable.
-///    A commit is acknowledged when its record is durable. The next one begins after that, so that there is no transaction behind one
-///    that is incomplete.
-/// 5. A copy is in the checkpoint list from when its transaction is durable until the durable tail is behind its transaction, a durable
-///    transaction has revoked it, or the copy of a later transaction takes its place. So the list names each block that recovery would
-///    write, and tells which of the freed ones need a revoke record.
-/// 6. A copy goes home while `goingHome` is held, and only if it is in the list then. Those that are revoked leave the list while it is held
-///    as well: when a commit ends, none of the blocks that it frees is on its way home.
-/// 7. Superblocks are written and flushed one after the other. Each differs from the durable one in what its writer changes, and in
-///    nothing that another thread is only about to do (`LogSuperblock`).
-/// 8. After an error the superblock gets the error's code and keeps the durable tail. Whatever is under way then ends in front of its next
-///    write, and no commit is acknowledged any more.
-/// 9. What is left in the ring behind the head has lower sequence numbers than the next transaction, so that recovery takes none of it
-///    for what follows.
+/// 3. A superblock may name an intended tail only when, for each block of the transactions before that tail, the last copy is durable at
+///    home. Excepted are blocks that a committed transaction behind the tail changes, or that a committed transaction has revoked.
+/// 4. A commit record is written when the rest of its transaction, and the data that it leads to in the file system, is durable.
+///    A commit is acknowledged when its record is durable. The next commit begins after that, so that no transaction follows an
+///    incomplete one.
+/// 5. A copy enters the checkpoint list when its transaction is durable. It leaves the list when the durable tail is behind its
+///    transaction, when a durable transaction has revoked it, or when the copy of a later transaction takes its place. So the list names
+///    each block that recovery would write, and tells which of the freed blocks need a revoke record.
+/// 6. A copy goes home while `goingHome` is held, and only if it is in the list at that moment. Revoked copies also leave the list while
+///    `goingHome` is held: when a commit ends, none of the blocks that it frees is on its way home.
+/// 7. Superblocks are written and flushed one after the other. Each differs from the durable one only in what its writer changes, and
+///    holds nothing of what another thread is about to change (`LogSuperblock`).
+/// 8. After an error the superblock gets the error's code and keeps the durable tail. Commits and checkpoints under way then end before
+///    their next write, and no commit is acknowledged any more.
+/// 9. Old blocks in the ring behind the head have lower sequence numbers than the next transaction, so that recovery does not take
+///    them for later transactions.
 ///
 /// `makeTransaction` and `commit` are called by one thread at a time, `checkpoint` by any. Lock order: `checkpointing`, then
 /// `goingHome` or the superblock's, then `state` and the checkpoint list's own.
@@ -77,14 +77,14 @@ public final class JournalLog: @unchecked Sendable {
   /// it while others are still in the log; and not more than what is good to hold in memory.
   public var maximumTransactionBlocks: Int { min(ring.count / 4 - 8, (8 << 20) / format.blockSize) }
 
-  /// The journal has a device of its own, so that flushing that does nothing for data.
+  /// The journal has a device of its own, so that flushing it does not flush data.
   public var isExternal: Bool { area.device !== home }
 
   /// Whether the journal has been given up, and the error after which it was.
   public var isAborted: Bool { isGivenUp.load(ordering: .acquiring) }
   public var error: Errno? { isAborted ? state.withLock { $0.error } : nil }
 
-  /// The log is well filled: somebody should call `checkpoint`.
+  /// The log is well filled: the volume should call `checkpoint` soon.
   public var wantsCheckpoint: Bool {
     state.withLock {
       $0.space.usedBlockCount > min(ring.count / 2, (8 << 20) / format.blockSize)
@@ -122,8 +122,8 @@ public final class JournalLog: @unchecked Sendable {
     }
   }
 
-  /// Gives up: nothing is written any more, and what is in the log stays there for recovery. The journal's superblock tells why,
-  /// if that can be written.
+  /// Gives up: nothing is written any more, and what is in the log stays there for recovery. The journal's superblock gets the error
+  /// code, if it can be written.
   public func abort(_ error: Errno) {
     let isNew = state.withLock { state in
       guard state.error == nil else { return false }
@@ -132,7 +132,7 @@ public final class JournalLog: @unchecked Sendable {
     }
     guard isNew else { return }
     isGivenUp.store(true, ordering: .releasing)
-    // There is nobody left to tell if this fails as well.
+    // The log is given up in any case: an error here changes nothing.
     _ = Result { () throws(Errno) in try superblock.note(error) }
   }
 
@@ -151,7 +151,7 @@ public final class JournalLog: @unchecked Sendable {
   // MARK: Commit
 
   /// What has changed in `cache`, as a transaction that frees `runs`: copies of the blocks, which count as unchanged from here
-  /// on. Called by the cache's owner, who does so again (`Transaction.release`) when the transaction is committed.
+  /// on. The cache's owner calls this, and calls `Transaction.release` when the transaction is committed.
   public func makeTransaction(
     from cache: BlockCache, freeing runs: [(first: BlockNumber, count: UInt64)]
   ) -> Transaction {

@@ -6,8 +6,8 @@ struct LogPosition: Hashable, Sendable {
   let sequence: UInt32
 }
 
-/// Which blocks of the ring are in use: those from the durable tail to the head. Where a checkpoint intends to move the tail to is
-/// not known here, so that no commit can reckon with it.
+/// Which blocks of the ring are in use: those from the durable tail to the head. The tail that a checkpoint intends is not known
+/// here, so that no commit can use the space in front of it too early.
 struct LogSpace: Sendable {
   private let ring: Range<UInt32>
   /// Nil before the log has begun and after it has ended: nothing can be written then.

@@ -1,20 +1,20 @@
 import SystemPackage
 
-/// Where recovery would begin if the power went now: the superblock that is on stable storage names this place, or, without barriers,
-/// the one that was written. Only `LogSuperblock` makes one.
+/// Where recovery would begin if the power failed now: the place that the superblock on stable storage names, or, without barriers,
+/// the superblock that was written last. Only `LogSuperblock` makes one.
 struct DurableTail: Sendable {
   let position: LogPosition
 
   fileprivate init(_ position: LogPosition) { self.position = position }
 
-  /// What `JournalFault.reckonsWithIntendedTail` takes for one.
+  /// For `JournalFault.reckonsWithIntendedTail`, which takes the intended tail for a durable one.
   static func onlyIntended(_ position: LogPosition) -> DurableTail { DurableTail(position) }
 }
 
-/// The superblock of a log in use. It is written and flushed by one thread at a time, and each time differs from what is on stable storage
-/// in what that thread changes only.
+/// The superblock of a log in use. One thread at a time writes and flushes it, and each time changes only its own fields of what is on
+/// stable storage.
 final class LogSuperblock: Sendable {
-  /// As it is on stable storage. After a failure it may also be there as it was to become.
+  /// As it is on stable storage. After a failed write, the new one may be there instead.
   private let journal: ObservedMutex<OpenJournal>
   private let usesBarriers: Bool
 
@@ -51,7 +51,7 @@ final class LogSuperblock: Sendable {
       var next = journal
       change(&next.superblock)
       try next.writeSuperblock()
-      // Within the lock: who writes it next must know whether this one is the durable one.
+      // With the lock held: the next writer must know whether this superblock is durable.
       if usesBarriers { try next.area.device.synchronize() }
       journal = next
     }

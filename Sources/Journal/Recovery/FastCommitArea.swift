@@ -63,7 +63,7 @@ struct FastCommitArea {
       guard (1...Tag.head).contains(tag), length <= block.count - value else { return false }
       if offset == 0, isFirst {
         guard tag == Tag.head, length == 8, field(value + 4) == sequence else { return false }
-        // Features that nobody knows yet: then it cannot be said what there is.
+        // Unknown features: the records may mean anything, so that a fast commit must be assumed.
         guard field(value) == 0 else { return true }
       }
       if tag == Tag.tail {

@@ -96,7 +96,7 @@ public struct JournalRecovery: Sendable {
     journal.superblock.sequence = next
     journal.superblock.start = 0
     journal.superblock.head = head
-    // Who mounts next decides anew whether there are to be fast commits (jbd2_mark_journal_empty).
+    // The next mount decides anew whether to use fast commits (jbd2_mark_journal_empty).
     journal.superblock.features.incompatible.remove(.fastCommit)
     do throws(Errno) {
       try journal.writeSuperblock()

@@ -31,7 +31,7 @@ final class LogReader {
     return UnsafeRawBufferPointer(rebasing: buffer[offset..<offset + area.blockSize])
   }
 
-  /// A block ahead that cannot be read does no harm as long as nobody asks for it.
+  /// A block ahead that cannot be read does no harm unless it is asked for.
   private func load(_ block: UInt32) throws(JournalError) {
     held = 0..<0
     guard block < area.blockCount else { throw .reading(.ioError) }

@@ -40,11 +40,11 @@ struct LogScan {
     var walked = 0
     var lastCommit: UInt64 = 0
     var hasWrongChecksum = false
-    // With async commit: the transaction that ended the log, behind which is only looked for damage.
+    // With async commit: the transaction with which the log ends. What follows it is only searched for damage.
     var interrupted: UInt32?
     var transaction = TransactionChecksum()
 
-    // Who has come round to where he began finds transactions without an end.
+    // After one round the scan is where it began: without this limit it could find transactions for ever.
     while walked < reader.log.count {
       let block = try reader.read(position)
       guard let header = JournalBlockHeader(block), header.sequence == sequence,

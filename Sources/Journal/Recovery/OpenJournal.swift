@@ -64,7 +64,7 @@ public struct OpenJournal: Sendable {
     }
   }
 
-  /// Writes the superblock, and leaves the rest of its block as it is. Whoever needs it on stable storage flushes the device.
+  /// Writes the superblock, and leaves the rest of its block as it is. It does not flush: a caller that needs that flushes the device.
   public mutating func writeSuperblock() throws(Errno) {
     let block = UnsafeMutableRawBufferPointer.allocate(byteCount: area.blockSize, alignment: 4096)
     defer { block.deallocate() }

@@ -36,7 +36,7 @@ struct ReplayPlan {
     try readCopies(without: revokes, limits, looked)
   }
 
-  /// A log can revoke more blocks than there is memory for: then only those count that it has copies of.
+  /// A log can revoke more blocks than memory can hold: then only the blocks that have copies in the log are kept.
   private func readRevokes(limit: Int) throws(JournalError) -> RevokeTable {
     if let table = try readRevokes(of: nil, limit: limit) { return table }
     return try readRevokes(of: try blocksWithCopies(), limit: .max) ?? RevokeTable()

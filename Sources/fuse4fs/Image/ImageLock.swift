@@ -21,8 +21,8 @@ enum ImageLock {
     throw failure(path: path, holder: Holder.find(of: image.identity))
   }
 
-  /// The sentence for a file that could not be opened because someone else has it, if that is one
-  /// who locks as we do.
+  /// The message for a file that could not be opened because another program has it; nil if that program holds no lock that
+  /// /proc/locks shows.
   static func conflict(path: String, status: stat) -> StartupFailure? {
     Holder.find(of: FileIdentity(status)).map { failure(path: path, holder: $0) }
   }
@@ -42,7 +42,7 @@ enum ImageLock {
         + "or mount this one read-only, too, with -o ro")
   }
 
-  /// Who has a lock on a file, as far as /proc/locks (proc(5)) lets us see.
+  /// The program that has a lock on a file, as far as /proc/locks (proc(5)) shows it.
   private struct Holder {
     let isExclusive: Bool
     let process: Int32?

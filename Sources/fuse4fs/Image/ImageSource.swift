@@ -73,7 +73,7 @@ final class ImageSource: Sendable {
     return flags.map { $0[0] & 0x04 != 0 } ?? false
   }
 
-  /// A descriptor's path leads to the process that looks at it, and is no name for anybody else.
+  /// Such a path means another file in each process: it is left as it is, and is no name for other processes.
   private static func absolute(_ path: String) -> String {
     if path.hasPrefix("/proc/") || path.hasPrefix("/dev/fd/") { return path }
     return SystemFile.absolute(path) ?? path

@@ -58,8 +58,8 @@ struct OpenImage: ~Copyable, Sendable {
     deviceNumber = number
   }
 
-  /// Gives up the exclusive use of a block device, which whoever opens it exclusively may have now. The descriptor stays the same; a lock
-  /// on it is gone.
+  /// Gives up the exclusive use of a block device, so that another program may open it exclusively. The descriptor keeps its number; a
+  /// lock on it is gone.
   func endExclusiveUse() throws(Errno) {
     let shared = open("/proc/self/fd/\(descriptor)", O_RDWR | O_CLOEXEC)
     guard shared >= 0 else { throw Errno.last }

@@ -1,7 +1,7 @@
 import FuseSession
 import IomapCache
 
-/// Who is to move the data of files: the kernel, if it can and may, or the daemon.
+/// Decides whether the kernel, if it can and may, or the daemon moves the data of files.
 struct DataMover {
   /// Set where the kernel is to be asked.
   let device: (any IomapDevice)?

@@ -3,8 +3,8 @@ import FuseSession
 import Glibc
 import IomapCache
 
-/// What is done about files that nobody waits for, on a thread of its own: here the kernel may be told things while it is
-/// getting rid of an inode, since no lock is held and no request waits.
+/// Work on files for which no request waits, on a thread of its own. This thread may send the kernel notifications even while the
+/// kernel is getting rid of an inode, since it holds no lock and serves no request.
 final class Housekeeper: @unchecked Sendable {
   private let volume: Volume
   private let publisher: MappingPublisher

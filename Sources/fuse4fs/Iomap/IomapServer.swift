@@ -5,7 +5,7 @@ import IomapCache
 import Logging
 import SystemPackage
 
-/// Answers the kernel that moves the data of files by itself: where it lies, and what became of it.
+/// Answers a kernel that moves the data of files by itself: says where the data lies, and records what the kernel has written.
 ///
 /// No file data passes here. What the kernel is told is told under the file's mapping lock (fuse-iomap ABI 5.11), by the
 /// `MappingPublisher`.
@@ -55,7 +55,7 @@ final class IomapServer: IomapOperations, @unchecked Sendable {
       do throws(Errno) {
         try notifier.invalidateDevice(cookie, at: DeviceOffset(offset), length: length)
       } catch {
-        // The mount has ended, or a test has been unkind; nobody caches anything then.
+        // The mount has ended, so that nothing is cached any more, or a test has injected the error.
         log.debug("the kernel keeps \(length) bytes of the device at \(offset): \(error)")
       }
     }
@@ -171,7 +171,7 @@ final class IomapServer: IomapOperations, @unchecked Sendable {
       inode.published.withLock { $0.noteChange() }
       return size
     } catch {
-      // The kernel tells nobody of errors that come back from its writeback (fuse-iomap ABI 4.5.2).
+      // The kernel reports an error that this returns to no process, if it comes from its writeback (fuse-iomap ABI 4.5.2).
       inode.noteWriteError(error)
       throw error
     }
@@ -228,7 +228,7 @@ final class IomapServer: IomapOperations, @unchecked Sendable {
     publish(inode)
   }
 
-  /// The file was written back: what the kernel has dropped with that, it gets again.
+  /// The file was written back: the mappings that the kernel has dropped with that are pushed again.
   func noteSynchronization(_ inode: Inode) {
     guard inode.usesKernelData, publisher?.mayHaveLost(inode) == true else { return publish(inode) }
     push(inode)
@@ -241,7 +241,7 @@ final class IomapServer: IomapOperations, @unchecked Sendable {
 
   private func push(_ inode: Inode) {
     guard let publisher, inode.sizeOnDisk > 0 else { return }
-    // Nobody waits for this, and the first question will be answered in any case.
+    // No request waits for this. If it fails, the kernel asks, and gets its answer then.
     _ = try? inode.withMapping(at: FileOffset(0), count: 1, for: .inspect) {
       (window) throws(Ext4Error) in
       try publisher.pushUnasked(window, of: inode)

@@ -6,7 +6,7 @@ import SystemPackage
 /// A loop device (loop(4)) on an image: the kernel moves data to and from block devices only.
 enum LoopDevice {
   /// Makes one that shows `size` bytes of the file from `offset` on, and returns a descriptor of it, opened for our use alone if
-  /// it is to be written. The device is gone when nobody has it open any more.
+  /// it is to be written. The kernel removes the device when its last descriptor is closed.
   static func attach(
     _ file: CInt, offset: Int64, size: Int64, writable: Bool
   ) throws(IomapRefusal) -> CInt {
@@ -32,7 +32,7 @@ enum LoopDevice {
       } else {
         failure = Errno.last
       }
-      // Somebody else was faster; there is another.
+      // Another program has taken the free device first; there is another.
       guard failure == .resourceBusy || failure == .noSuchFileOrDirectory else { break }
       usleep(20_000)
     }

@@ -14,7 +14,7 @@ struct MountOptions: Sendable, Equatable {
   var allowRoot = false
   /// Asked for by name. The kernel checks permissions without it, too, unless `fakeroot` is set.
   var defaultPermissions = false
-  /// Whoever may use the mount acts in it as root would.
+  /// Every user who may use the mount can do in it what root could.
   var fakeroot = false
   /// The mount may be given mapped ids.
   var mappedIDs = false
@@ -39,7 +39,7 @@ struct MountOptions: Sendable, Equatable {
   var minixDF = false
   /// Nil: what the superblock's default mount options say.
   var groupsFromDirectory: Bool?
-  /// Who may use the reserved blocks beside root; nil: what the superblock says.
+  /// The user who may use the reserved blocks beside root; nil: what the superblock says.
   var reserveUser: UInt32?
   var reserveGroup: UInt32?
   /// 0, or a power of two up to 2^30.
@@ -73,7 +73,7 @@ struct MountOptions: Sendable, Equatable {
   /// Change the mount that is there.
   var remount = false
 
-  // Who moves the data of files.
+  // Whether the kernel or the daemon moves the data of files.
   /// Nil: `auto`.
   var iomap: IomapWish?
   /// Nil: on.

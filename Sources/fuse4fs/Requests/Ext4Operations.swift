@@ -23,11 +23,11 @@ final class Ext4Operations: FileSystemOperations {
   /// Where the mount is, and whether there is only one thread to serve it.
   let mountpoint: String
   let isSingleThreaded: Bool
-  /// Somebody has asked that nothing be written any more.
+  /// A shutdown was requested (EXT4_IOC_SHUTDOWN): nothing is to be written any more.
   let shutdownHasBegun = Atomic<Bool>(false)
   private let atEnd: @Sendable () -> Void
 
-  /// `atEnd`: the mount has ended, and whoever ended it waits.
+  /// `atEnd` is called when the mount has ended; the process that unmounts may still wait for the answer to DESTROY.
   init(
     volume: Volume, options: MountOptions, guardian: Guardian, iomap: IomapServer? = nil,
     atEnd: @escaping @Sendable () -> Void = {}
@@ -122,7 +122,7 @@ final class Ext4Operations: FileSystemOperations {
         }
       }
     } catch {
-      // Nobody waits for an answer; damage has been recorded.
+      // FORGET has no answer; damage has been recorded.
     }
   }
 
@@ -406,8 +406,8 @@ final class Ext4Operations: FileSystemOperations {
     caller.userID == 0 || caller.isMember(of: inode.status().groupID)
   }
 
-  /// The kernel says with writes whether set-id bits must go, but not with fallocate and copy_file_range: there, those of
-  /// anybody but root do it.
+  /// For writes the kernel says whether set-id bits must be removed, but not for fallocate and copy_file_range: there they are removed
+  /// unless the caller is root.
   private func dataChangeOptions(for caller: Caller, _ inode: Inode) -> Inode.WriteOptions {
     caller.userID == 0 ? [] : setIDOptions(for: caller, inode)
   }

@@ -52,7 +52,7 @@ struct Presentation: Sendable {
       && (request.groupID == nil || groupID == nil || request.groupID == groupID)
   }
 
-  /// A change to the owner who is shown anyway leaves the one on disk alone.
+  /// Leaves out the ids that are shown anyway: such a change leaves the owner on disk alone.
   func stripped(_ request: AttributeRequest) -> AttributeRequest {
     var request = request
     if userID != nil { request.userID = nil }

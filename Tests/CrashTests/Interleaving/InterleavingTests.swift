@@ -46,7 +46,7 @@ import Testing
     (.advancesTailEarly, ConcurrentWorkloads.fullLog),
   ]
 
-  /// The log is broken on purpose, in one place at a time, some of which only a second task comes upon. The seeds are those of the
+  /// The log is broken on purpose, in one place at a time. Some of these faults show only with a second task. The seeds are those of the
   /// exploration above.
   @Test func everyFaultIsFound() throws {
     for (fault, workload) in Self.faults {

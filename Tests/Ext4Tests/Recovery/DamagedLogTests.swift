@@ -47,7 +47,7 @@ import Testing
       switch self {
       case .allZeros: for index in block.indices { block[index] = 0 }
       case .sectorOfZeros: for index in 0..<512 { block[first + index] = 0 }
-      // A type of 16 bits more is none that anybody knows.
+      // With other bits in the upper half, the type is unknown.
       case .garbage: block[first + 5] ^= UInt8(random.number(1..<256))
       case .bit: block[first + random.number(0..<4)] ^= 1 << UInt8(random.number(0..<8))
       case .olderSector: block[first + random.number(8..<12)] ^= 1 << UInt8(random.number(0..<8))

@@ -7,7 +7,7 @@ import struct SystemPackage.FilePath
 
 @testable import Ext4
 
-/// Those who replay a journal: we, and those whose result ours must be.
+/// The programs that replay a journal: fuse4fs, and those whose result ours must equal.
 enum Recoverer {
   /// Opens the file system for reading on a device that can be written, which replays the journal and leaves orphans alone.
   @discardableResult

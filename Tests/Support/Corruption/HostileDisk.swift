@@ -67,8 +67,8 @@ public final class HostileDisk {
     return size.overflow ? count : max(size.partialValue, count)
   }
 
-  /// Where something was written that is not the file system's: nil for nowhere. `size`: the most bytes that the file system ever said
-  /// it has. The boot block, before the superblock, is nobody's to write either.
+  /// Where something was written outside of the file system: nil for nowhere. `size`: the most bytes that the file system ever said
+  /// it has. The boot block, before the superblock, must not be written either.
   public func strayWrite(fileSystemSize size: Int, bootBlock: [UInt8]) -> String? {
     for place in 0..<Self.guardSize where all[place] != Self.guardByte {
       return "\(Self.guardSize - place) bytes before the device"

@@ -120,7 +120,7 @@ extension Tour {
       change.modificationTime = Timestamp(seconds: 1 << 33, nanoseconds: 5)
       try inode.apply(change)
     }
-    // The kernel lets nobody put attributes of this kind on anything else.
+    // The kernel allows attributes of this kind on nothing else.
     if inode.isRegularFile || inode.isDirectory { changeUserAttributes(of: inode) }
     attempt("chattr") { () throws(Ext4Error) in
       try inode.setFlags(inode.status().flags, projectID: nil)

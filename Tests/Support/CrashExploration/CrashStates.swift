@@ -255,8 +255,8 @@ public struct CrashStates: Sendable {
     }
   }
 
-  /// Where a write may be torn. The superblock of the file system counts as one sector, though it has two: with its checksum in the
-  /// second, nobody's ext4 outlives half of it.
+  /// Where a write may be torn. The superblock of the file system counts as one sector, though it has two: its checksum is in the
+  /// second, and no implementation of ext4 accepts a torn one.
   private static func boundary(notBefore offset: Int) -> Int {
     let sector = DiskImage.sectorSize
     let boundary = (offset + sector - 1) / sector * sector

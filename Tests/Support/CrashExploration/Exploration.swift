@@ -34,11 +34,11 @@ public struct Exploration: Sendable {
   public var seed: UInt64
   /// About how many states to judge.
   public var limit: Int
-  /// Every how many states e2fsck replays as well, and the kernel, and the recovery itself is cut off. 0: never.
+  /// Every how many states e2fsck replays as well, the kernel replays as well, and the recovery itself is cut off. 0: never.
   public var checkerEvery = 10
   public var kernelEvery = 0
   public var nestedEvery = 50
-  /// Every how many states somebody goes on working, until the power goes again.
+  /// Every how many states the workload goes on after the recovery, until another power cut.
   public var secondLifeEvery = 0
   /// Judge no more when so many violations have been found.
   public var violationLimit = 20
@@ -103,7 +103,7 @@ public struct Exploration: Sendable {
     try examineRecovery(states, state, recorder.log, judge, progress)
   }
 
-  /// The power goes once more while the file system is being recovered.
+  /// The power fails once more while the file system is being recovered.
   private func examineRecovery(
     _ states: CrashStates, _ state: CrashState, _ log: WriteLog, _ judge: Judge,
     _ progress: Progress
@@ -121,7 +121,7 @@ public struct Exploration: Sendable {
 }
 
 extension Exploration {
-  /// After the power cut somebody works on, over what is left in the log, and the power goes again.
+  /// After the power cut the workload goes on, over what is left in the log, until another power cut.
   private func liveAgain(
     _ states: CrashStates, _ state: CrashState, _ progress: Progress
   ) throws {

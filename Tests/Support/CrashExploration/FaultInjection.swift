@@ -9,11 +9,11 @@ import TestSupport
 public struct FaultInjection: Sendable {
   public struct Report: Sendable {
     public internal(set) var faults = 0
-    /// In how many cases somebody was told.
+    /// In how many cases a caller got an error.
     public internal(set) var noticed = 0
-    /// In how many nothing could be changed any more.
+    /// In how many cases the file system was read-only afterwards.
     public internal(set) var stopped = 0
-    /// How many of the faults came once only, and in how many of those nothing could be changed any more.
+    /// How many of the faults came once only, and after how many of those the file system was read-only.
     public internal(set) var passing = 0
     public internal(set) var stoppedByPassing = 0
     public internal(set) var flaws: [String] = []
@@ -112,7 +112,7 @@ public struct FaultInjection: Sendable {
     return (flaw.map { "\($0)\nerrors: \(outcome.errors)" }, outcome)
   }
 
-  /// The workload until its first error; then somebody tries again.
+  /// Runs the workload until its first error, then synchronizes once more and closes.
   private func run(_ device: FaultyDevice, on disk: MappedDisk) throws -> Outcome {
     image.copy(into: disk.bytes)
     var outcome = Outcome(

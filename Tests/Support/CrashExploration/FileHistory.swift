@@ -6,10 +6,10 @@ public struct FileHistory: Sendable {
     var bytes: [UInt8]
     /// Blocks that are stored, and not holes or reserved only.
     var stored: Set<Int>
-    /// Bytes that this operation puts where nothing of the file was to be seen before: whoever sees the operation's metadata
-    /// sees them as well (ordered data).
+    /// Bytes that this operation puts where nothing of the file was to be seen before: a disk that shows the operation's metadata must
+    /// show them as well (ordered data).
     var ordered: [Range<Int>] = []
-    /// Bytes whose place on the disk changed, so that what is written there later does not show in the file as it was before.
+    /// Bytes whose place on the disk changed: what is written to the new place later does not show in an older state of the file.
     var moved: [Range<Int>] = []
     /// Bytes that this operation changes in transactions of their own, before the last by which it is recognized.
     var early: [Range<Int>] = []

@@ -122,7 +122,7 @@ public struct FoundTree: Sendable {
     }
   }
 
-  /// Where this differs from what somebody else has found, in a few lines.
+  /// Where this differs from the tree that another implementation found, in a few lines.
   func differences(from other: FoundTree) -> [String] {
     let names = entries.differences(from: other.entries)
     guard names.isEmpty else { return names }

@@ -9,7 +9,7 @@ import TestSupport
 public final class MappedDisk: @unchecked Sendable {
   public let path: FilePath
   public let descriptor: CInt
-  /// The disk itself: what is changed here is changed for everybody.
+  /// The disk itself: all programs that have it open see each change.
   public let bytes: UnsafeMutableRawBufferPointer
   /// Where the file system is. What is behind it stands for another device, which holds the journal.
   public let fileSystem: Range<Int>

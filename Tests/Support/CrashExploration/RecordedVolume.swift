@@ -7,7 +7,7 @@ import TestSupport
 public final class RecordedVolume {
   public let volume: Volume
   public private(set) var history: History
-  /// With the operation that has failed unexpectedly, as if it had not: a crash may show either.
+  /// With the operation that has failed unexpectedly, as if it had succeeded: a crash may show the tree with or without it.
   public private(set) var attempted: History?
   /// The last operation that was acknowledged as being on stable storage.
   public private(set) var synchronized = 0
@@ -119,7 +119,7 @@ public final class RecordedVolume {
     return try body(current)
   }
 
-  /// Nobody waits for an answer.
+  /// FORGET has no answer, so that an error is dropped.
   func forget(_ inode: Inode) { _ = try? volume.forget(inode.number, count: 1) }
 
   /// Opens a file until `closeFile`; it can be used by its id from then on, also without a name.

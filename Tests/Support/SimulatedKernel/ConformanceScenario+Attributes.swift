@@ -59,7 +59,7 @@ extension ConformanceScenario {
     try kernel.setTimes(file.node, access: access, modification: modification)
     try kernel.checkAgainstDisk()
     let change = try kernel.status(file.node).changeTime
-    // A file of somebody else: the kernel has checked who may do what.
+    // A caller that does not own the file: the kernel has checked its permissions, so that the server must not.
     try kernel.chown(file.node, uid: 1000, gid: 1000)
     try kernel.chmod(file.node, 0o640, as: Caller(uid: 2000, gid: 2000))
     try kernel.chmod(file.node, 0o4755, as: Caller(uid: 1000, gid: 1000))

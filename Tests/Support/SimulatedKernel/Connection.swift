@@ -88,7 +88,7 @@ final class Connection: @unchecked Sendable {
     throw .timedOut
   }
 
-  /// Sends a request for whose reply somebody waits later, or nobody.
+  /// Sends a request without waiting for its reply. The caller may wait for it later.
   func submit(
     _ opcode: Opcode, node: UInt64, _ payload: [UInt8] = [], as caller: Caller = Caller(),
     kind: String? = nil, completion: (@Sendable (Reply) -> Void)? = nil
@@ -290,7 +290,7 @@ final class Connection: @unchecked Sendable {
     }
   }
 
-  /// The connection ends: everybody who waits gets ECONNABORTED, the server reads the end.
+  /// The connection ends: all threads that wait get ECONNABORTED, the server reads the end.
   func abort() {
     let all = monitor.withLock {
       isAborted = true

@@ -9,7 +9,7 @@ extension DeviceLedger {
     }
   }
 
-  /// A file whose blocks nobody has seen yet.
+  /// A file whose blocks have not been seen yet.
   func appeared(_ inode: KernelInode, isIndirect: Bool) {
     monitor.withLock {
       if files[inode.number] == nil {

@@ -30,7 +30,7 @@ struct MessageWriter {
   mutating func append(raw: some Sequence<UInt8>) { bytes.append(contentsOf: raw) }
 }
 
-/// Reads fields at their offsets. Whoever uses it has checked the length.
+/// Reads fields at their offsets. The caller has checked the length.
 struct MessageReader {
   let bytes: UnsafeRawBufferPointer
 

@@ -1,8 +1,8 @@
 import CLinux
 import Synchronization
 
-/// The last messages about each node, to be read where a violation is: who said what, in which order, on which thread. Those of
-/// a server's worker show which request its notifications belong to.
+/// The last messages about each node, to be printed with a violation: sender, message and thread, in order. The thread of a server's
+/// worker shows which request its notifications belong to.
 final class MessageHistory: Sendable {
   private enum Kind { case request, reply, notification, refusal }
 
@@ -15,7 +15,7 @@ final class MessageHistory: Sendable {
     /// An `Opcode` or a `NotificationCode`.
     let code: Int32
     let error: Int32
-    /// What follows the header; put into words only when somebody wants to know.
+    /// What follows the header; it becomes text only when the history is printed.
     let payload: [UInt8]
   }
 

@@ -32,7 +32,7 @@ final class Monitor: @unchecked Sendable {
     return try body()
   }
 
-  /// Within `withLock`: until somebody calls `broadcast` or `deadline` is over; false in that case.
+  /// Within `withLock`: waits for a `broadcast`, or until `deadline` is over, and returns false in that case.
   func wait(until deadline: Deadline) -> Bool {
     var time = deadline.time
     return pthread_cond_timedwait(condition, mutex, &time) != ETIMEDOUT
@@ -69,8 +69,8 @@ struct Deadline: Sendable {
   }
 }
 
-/// A reader-writer lock held across upcalls, as i_rwsem and invalidate_lock are. Whoever waits too long
-/// goes on without it after telling, so that a test ends with a report and not never.
+/// A reader-writer lock held across upcalls, as i_rwsem and invalidate_lock are. A thread that waits too long reports that and goes on
+/// without the lock, so that a test ends with a report and does not hang.
 final class SleepingLock: @unchecked Sendable {
   private let monitor = Monitor()
   private var readers = 0

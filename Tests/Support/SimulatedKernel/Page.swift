@@ -1,7 +1,7 @@
 import Glibc
 
-/// A page of a file in the page cache. Its fields are under the inode's monitor; whoever has set
-/// `isLocked` may change the bytes outside of it.
+/// A page of a file in the page cache. Its fields are under the inode's monitor. The thread that has set `isLocked` may change the
+/// bytes without the monitor.
 final class Page {
   let index: UInt64
   let bytes: UnsafeMutableRawPointer

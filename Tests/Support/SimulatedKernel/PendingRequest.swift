@@ -15,7 +15,7 @@ final class PendingRequest: Sendable {
   let opcode: Opcode
   let node: UInt64
   let message: [UInt8]
-  /// Called on the receiving thread, for requests nobody waits for.
+  /// Called on the receiving thread, for requests without a waiting thread.
   let completion: (@Sendable (Reply) -> Void)?
   private let answered = DispatchSemaphore(value: 0)
   private let reply = Mutex<Reply?>(nil)
@@ -42,7 +42,7 @@ final class PendingRequest: Sendable {
     guard answered.wait(timeout: .now() + .milliseconds(milliseconds)) == .success else {
       return nil
     }
-    // For whoever else waits for it.
+    // For other threads that wait for the same reply.
     answered.signal()
     return reply.withLock { $0 }
   }
@@ -52,7 +52,7 @@ final class PendingRequest: Sendable {
 }
 
 extension SimulatedKernel {
-  /// Who asks.
+  /// The user, group and process that ask.
   public struct Caller: Sendable, Hashable {
     public var uid: UInt32
     public var gid: UInt32

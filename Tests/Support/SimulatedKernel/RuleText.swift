@@ -21,7 +21,7 @@ extension Rule {
     "OPEN: KEEP_CACHE, not PASSTHROUGH, STREAM, NONSEEKABLE; never ENOSYS",
     "SETATTR(size) answers with the size asked for",
     "SETATTR stores times verbatim, ctime included",
-    "SETATTR(mode) of the kernel is stored, whoever asks",
+    "SETATTR(mode) of the kernel is stored, for any caller",
     "created inodes have the requested mode; a default ACL is inherited once",
     "setting an ACL leaves the mode alone; removing an absent one is fine",
     "BEGIN replies: 80 bytes, or 16 with an errno",

@@ -1,7 +1,7 @@
 import Glibc
 import SystemPackage
 
-/// Attributes: who owns which, and SETATTR (ABI 1.1, 4.8, 4.10).
+/// Attributes: which the kernel owns and which the server, and SETATTR (ABI 1.1, 4.8, 4.10).
 extension SimulatedKernel {
   /// What a SETATTR carries; the mask follows.
   public struct SetAttributes: Sendable {
@@ -182,7 +182,7 @@ extension SimulatedKernel {
       let kept = mode & ~(isSetGroup ? 0o6000 : 0o4000)
       request.mode = kept & 0o7777
       request.changeTime = coarseTime()
-      // Somebody who may write and owns nothing (I-19).
+      // A caller that may write the file, but does not own it (I-19).
       let attributes = try setattr(
         inode, request, as: Caller(uid: 12_345, gid: 12_345), kind: "setattr kill suid")
       rules.check(
@@ -192,7 +192,7 @@ extension SimulatedKernel {
     touchTimes(inode)
   }
 
-  /// fuse_flush_times: without a handle, as nobody in particular (4.10).
+  /// fuse_flush_times: without a handle, and without a caller (4.10).
   func flushTimes(_ inode: KernelInode) throws(Errno) {
     let times = inode.monitor.withLock { () -> KernelInode.Times? in
       guard inode.areTimesDirty else { return nil }

@@ -174,7 +174,7 @@ extension SimulatedKernel {
 
   // MARK: The end of an inode
 
-  /// The kernel forgets an inode that nobody has open, as memory pressure makes it do. False: it is in use.
+  /// The kernel forgets an inode that is not open, as memory pressure makes it do. False: it is in use.
   @discardableResult
   public func evict(_ node: UInt64) throws(Errno) -> Bool {
     guard node != Self.root else { return false }
@@ -188,7 +188,7 @@ extension SimulatedKernel {
     waitForReleases(inode)
     if inode.usesIomap {
       if inode.monitor.withLock({ inode.links == 0 }) {
-        // Nobody will read them again.
+        // The pages are not needed any more: they need not be written back.
         waitForPages(inode, from: 0, to: .max)
       } else {
         try? writeBackAll(inode)

@@ -111,8 +111,7 @@ extension SimulatedKernel {
     return entry
   }
 
-  /// The kernel forgets the inode when it was its last name and nobody has it open, which is for the
-  /// caller to say with `evict`.
+  /// The kernel forgets the inode when this was its last name and it is not open. The caller does that with `evict`.
   public func unlink(_ name: String, in parent: UInt64 = root) throws(Errno) {
     try remove(.unlink, name, parent)
   }

@@ -187,7 +187,7 @@ extension SimulatedKernel {
       }
       return (nodes[node], forgotten[node], quietHandlers[node] != nil, isDestroying)
     }
-    // From another thread it is late, but nobody waits for it.
+    // From a thread that handles another request it is late, but harmless: DESTROY does not wait for it.
     if isEnding && knowsHandlers.load(ordering: .relaxed) { return nil }
     if isEnding {
       rules.violate(.i45, "\(what) of node \(node) while DESTROY is handled")

@@ -64,7 +64,7 @@ extension SimulatedKernel {
   }
 
   /// Drops the whole pages in [start, end), zeroes the parts of the others: truncate_pagecache_range.
-  /// Whoever calls has written back what is to stay.
+  /// The caller has written back what is to stay.
   func truncatePages(_ inode: KernelInode, from start: UInt64, to end: UInt64) {
     let (size, deadline) = (pageSize, Deadline(milliseconds: configuration.deadline))
     inode.monitor.withLock {

@@ -83,7 +83,7 @@ extension SimulatedKernel {
       let dirty = page.dirty & blockMask(0, Int(end - start))
       page.dirty = 0
       page.isWritable = false
-      // From now on it is under writeback, not dirty: whoever waits for it must see one or the other.
+      // Set before the monitor is released: a thread that waits must see the page either dirty or under writeback.
       page.writesInFlight += 1
       return (end, dirty, Array(UnsafeRawBufferPointer(start: page.bytes, count: Int(pageSize))))
     }

@@ -43,7 +43,7 @@ public final class SimulatedKernel: @unchecked Sendable {
   var leavesWritebackAlone = 0
   /// Requests whose handlers must not send notifications (I-45), by node.
   var quietHandlers: [UInt64: Int] = [:]
-  /// Whoever sends notifications says from which handler, so that none need be guessed.
+  /// Senders of notifications say which request they handle, so that this need not be guessed.
   let knowsHandlers = Atomic<Bool>(false)
 
   public static let root: UInt64 = 1

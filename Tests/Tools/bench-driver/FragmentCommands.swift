@@ -65,7 +65,7 @@ struct ReadBlocks: ParsableCommand {
     let descriptor = open(layout.file, O_RDONLY | O_CLOEXEC)
     try WorkFailure.check(descriptor >= 0, "open \(layout.file)")
     defer { close(descriptor) }
-    // The blocks behind it are no help to anybody.
+    // The blocks behind it will not be read: no read-ahead.
     _ = posix_fadvise(descriptor, 0, 0, POSIX_FADV_RANDOM)
     var buffer = [UInt8](repeating: 0, count: FragmentedFile.blockSize)
     var choice = Choice(seed: 1)

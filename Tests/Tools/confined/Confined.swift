@@ -136,7 +136,7 @@ private struct Tries {
     ]
   }
 
-  /// To a port of this machine where nobody listens.
+  /// To a port of this machine on which no program listens.
   private func connect(_ family: Int32) -> Int {
     let socket = Glibc.socket(family, CInt(SOCK_STREAM.rawValue), 0)
     guard socket >= 0 else { return -1 }

@@ -62,7 +62,7 @@ enum Operation {
   }
 }
 
-/// An operation and who does it.
+/// An operation, and the user who does it.
 struct Step: CustomStringConvertible {
   var operation: Operation
   var user: uid_t

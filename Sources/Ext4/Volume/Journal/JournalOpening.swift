@@ -26,7 +26,7 @@ extension Volume {
       }
       return nil
     }
-    // Who only reads a file system that needs nothing does not need its journal's device either.
+    // A mount for reading only, of a file system that needs no recovery, does not need the external journal's device.
     let isExternal = superblock.journalInode == nil
     guard !isExternal || needsRecovery || !options.readOnly else { return nil }
     guard device.isWritable || !needsRecovery else {
@@ -85,7 +85,7 @@ extension Volume {
           blockCount: geometry.blockCount, progress: options.journal.progress)
         report.outcome = try recovery.run(&journal)
       } else if !options.readOnly, device.isWritable, journal.superblock.needsRecovery {
-        // Somebody has used the file system without its journal: what that holds is out of date.
+        // The file system was changed without its journal: what the log holds is out of date.
         try JournalRecovery.discard(&journal)
         report.wasDiscarded = true
       }

@@ -18,13 +18,13 @@ public struct JournalReport: Sendable {
     }
     if wasDiscarded {
       return
-        "gave up what the journal held, since the file system says that it needs none of it: somebody has "
-        + "used it without its journal"
+        "gave up what the journal held, since the file system says that it needs none of it: another "
+        + "program has used it without its journal"
     }
     return "the journal holds nothing to replay"
   }
 
-  /// Tells what a person should know who did not ask for it.
+  /// Logs what the user should know, although they did not ask for a replay.
   func tell(_ warning: (String) -> Void) {
     if outcome.transactions > 0 || wasDiscarded { warning(summary) }
     if hadError {

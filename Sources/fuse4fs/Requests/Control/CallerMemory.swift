@@ -1,7 +1,7 @@
 import FuseSession
 import Glibc
 
-/// The memory of whoever waits for the answer to a request.
+/// The memory of the process that waits for the answer to a request.
 enum CallerMemory {
   /// Nil where this process may not look (ptrace(2), "Ptrace access mode checking").
   static func read<T: BitwiseCopyable>(

@@ -2,7 +2,7 @@ import FuseSession
 
 /// What a caller may do that the kernel leaves to the file system to decide.
 struct Privilege {
-  /// Whoever may use the mount acts in it as root would.
+  /// Every user who may use the mount can do in it what root could (`fakeroot`).
   let isForEverybody: Bool
 
   /// CAP_SYS_ADMIN.
@@ -14,8 +14,8 @@ struct Privilege {
   /// The owner, or CAP_FOWNER.
   func owns(_ owner: UInt32, _ caller: Caller) -> Bool { caller.userID == owner || has(3, caller) }
 
-  /// FUSE tells only ids. Root has what /proc says that it has, or everything where that says nothing; capabilities of anybody else
-  /// may be those of another user namespace, and do not count.
+  /// FUSE tells only ids. Root has the capabilities that /proc shows, or all of them if /proc shows none. The capabilities of other
+  /// users may be those of another user namespace, and do not count.
   private func has(_ capability: UInt64, _ caller: Caller) -> Bool {
     if isForEverybody { return true }
     guard caller.userID == 0 else { return false }

@@ -1,7 +1,7 @@
 import Synchronization
 
-/// What several tasks have begun, ended and been told is durable, as numbers that go up: a cut at any point of the log says by two of
-/// them what must be found.
+/// What several tasks have begun, ended and been told is durable, as numbers that go up. Two of these numbers say for a cut at any point
+/// of the log what must be found.
 final class ConcurrentProgress: Sendable {
   struct State: Sendable {
     /// The number of the last operation of each task that has ended.

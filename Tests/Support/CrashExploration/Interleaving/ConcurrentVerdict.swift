@@ -14,7 +14,8 @@ struct ConcurrentVerdict: TreeVerdict {
   }
 
   /// Each task's directory must be what it was after one of the task's operations, between the last that was acknowledged as durable and
-  /// the last that had begun. Together these must be a moment: with an operation everything is there that had ended before it began.
+  /// the last that had begun. Together they must show one moment: if an operation is there, so is every operation that ended before it
+  /// began.
   func flaw(in found: FoundTree, _ expectation: Expectation) -> String? {
     let first = progress.synchronized[
       min(expectation.synchronized, progress.synchronized.count - 1)]
@@ -32,8 +33,8 @@ struct ConcurrentVerdict: TreeVerdict {
     return flawInTime(possible)
   }
 
-  /// Looks for the earliest moment: each task at the first of its possible operations, but not before one that another's shows to
-  /// have ended.
+  /// Looks for the earliest moment: each task at the first of its possible operations, but not before an operation that must have ended
+  /// because of what another task's directory shows.
   private func flawInTime(_ possible: [[Int]]) -> String? {
     var chosen = possible.map { $0[0] }
     var isSettled = false

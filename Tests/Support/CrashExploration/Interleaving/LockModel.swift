@@ -1,6 +1,6 @@
 import Journal
 
-/// Who holds which lock.
+/// Which task holds which lock.
 struct LockModel {
   private struct Holders {
     var tasks: [Int] = []

@@ -4,11 +4,11 @@ import Journal
 import Synchronization
 import TestSupport
 
-/// Runs tasks so that the seed alone decides how they are interleaved: each has a thread, of which one runs at a time, and which it is
-/// is chosen anew wherever one takes or releases a lock, or reads, writes or flushes the device.
+/// Runs tasks so that the seed alone decides how they are interleaved. Each task has a thread, and one thread runs at a time. Which one
+/// is chosen anew wherever a task takes or releases a lock, or reads, writes or flushes the device.
 ///
-/// It knows of each observed lock who has it, so that no task ever waits in the operating system; when all wait for locks, that is a
-/// deadlock, and the error says who waits for what. A lock that is not observed must not be held across such a point.
+/// It knows the holder of each observed lock, so that no task ever waits in the operating system. When all tasks wait for locks, that is
+/// a deadlock, and the error says which task waits for which lock. A lock that is not observed must not be held across such a point.
 public final class Scheduler: Sendable {
   /// Where another task may go on.
   enum Point { case lock, device, record, pause }
@@ -19,7 +19,7 @@ public final class Scheduler: Sendable {
     var hasEnded = false
     /// What it cannot take yet.
     var wanted: (lock: ObservedLock, shared: Bool)?
-    /// Others go first until so many points have passed, as long as there are others.
+    /// Other tasks go first until so many points have passed, as long as there are other tasks.
     var sleepsUntil = 0
     var failure: (any Error)?
   }
@@ -186,7 +186,7 @@ extension Scheduler: LockObserver {
 extension Scheduler.State {
   func isAsleep(_ task: Int) -> Bool { tasks[task].sleepsUntil > pointCount }
 
-  /// One of the tasks that can go on; of those that sleep the one that wakes first, if there is no other.
+  /// A task that can go on; if all sleep, the one that wakes first.
   mutating func choose() -> Int? {
     let able = tasks.indices.filter { !tasks[$0].hasEnded && tasks[$0].wanted == nil }
     let awake = able.filter { !isAsleep($0) }
@@ -207,7 +207,7 @@ extension Scheduler.State {
       && tasks.contains { $0.wanted?.lock.identity == lock.identity && $0.wanted?.shared == false }
   }
 
-  /// Who waits for what, for people.
+  /// Which task waits for which lock, as text.
   var waits: String {
     let lines = tasks.indices.compactMap { index -> String? in
       guard let (lock, shared) = tasks[index].wanted else { return nil }

@@ -1,7 +1,7 @@
 import TestSupport
 
-/// How restless a run is, chosen by its seed. Some faults show when tasks take turns at every step, others when one stops at the wrong
-/// place for so long that the others go once round the log.
+/// How often a run switches between tasks, chosen by its seed. Some faults show when tasks switch at every step, others when one task
+/// stops at the wrong place for so long that the others write once round the log.
 struct SchedulingTemper: Sendable {
   /// The next task is chosen at one in so many points.
   private let passesOneIn: Int
@@ -9,8 +9,8 @@ struct SchedulingTemper: Sendable {
   private let stopsOneIn: [Int]
   /// For up to so many points, as a power of two.
   private let longest: Int
-  /// One task stops before one in so many writes of a single block, for long: superblocks and commit records decide what counts, and what
-  /// is about to be said is what others may take for said.
+  /// One task stops for long before one in so many writes of a single block. Such a block is a superblock or a commit record, and it is
+  /// a fault if another task acts as if it were already on the disk.
   private let slow: (place: Int, stopsOneIn: Int)
 
   init(_ random: inout SeededGenerator) {
