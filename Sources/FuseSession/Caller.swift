@@ -8,7 +8,6 @@ public struct Caller {
   public let umask: UInt16
   /// The thread, as this process sees it; 0 where it does not.
   public let thread: Int32
-  private let request: fuse_req_t?
 
   init(of request: fuse_req_t?) {
     let context = fuse_req_ctx(request).pointee
@@ -16,7 +15,6 @@ public struct Caller {
       context.pid, userID: context.uid, groupID: context.gid)
     umask = UInt16(truncatingIfNeeded: context.umask)
     thread = context.pid
-    self.request = request
   }
 
   /// Of a request that libfuse does not see.
@@ -25,7 +23,6 @@ public struct Caller {
       header.thread, userID: header.userID, groupID: header.groupID)
     self.umask = UInt16(truncatingIfNeeded: umask)
     thread = header.thread
-    request = nil
   }
 
   /// The capabilities that the caller uses, a bit for each (capabilities(7)); nil where /proc tells nothing.
@@ -33,16 +30,8 @@ public struct Caller {
     ThreadStatus(of: thread)?.values(of: "CapEff").first.flatMap { UInt64($0, radix: 16) }
   }
 
-  /// Whether the caller is in the group, by its supplementary groups as well, if libfuse sees the request. Reads /proc; false where
-  /// that tells nothing.
+  /// Whether the caller is in the group, by its supplementary groups as well. Reads /proc; false where that tells nothing.
   public func isMember(of group: UInt32) -> Bool {
-    if group == groupID { return true }
-    guard let request else { return false }
-    let capacity = 128
-    return withUnsafeTemporaryAllocation(of: gid_t.self, capacity: capacity) { groups in
-      groups.initialize(repeating: 0)
-      let count = fuse_req_getgroups(request, CInt(capacity), groups.baseAddress)
-      return count > 0 && groups.prefix(min(Int(count), capacity)).contains(group)
-    }
+    group == groupID || ThreadStatus(of: thread)?.isMember(of: group) == true
   }
 }

@@ -30,4 +30,11 @@ struct ThreadStatus {
     let line = text.split(separator: "\n").first { $0.hasPrefix(field + ":") } ?? ""
     return line.split { $0 == "\t" || $0 == " " }.dropFirst()
   }
+
+  /// Whether a supplementary group of the thread is `group`.
+  ///
+  /// Not by libfuse's fuse_req_getgroups, which searches what it has read for words beyond its end (as of 3.14).
+  func isMember(of group: UInt32) -> Bool {
+    values(of: "Groups").contains { UInt32($0) == group }
+  }
 }

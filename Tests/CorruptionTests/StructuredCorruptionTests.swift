@@ -70,7 +70,7 @@ import Testing
       case .died(let how): violations.append("\(place): \(how)")
       case .toured(let result):
         if let violation = result.violation { violations.append("\(place): \(violation)") }
-        if result.peak > memoryLimit {
+        if result.peak > memoryLimit, !Sanitizer.isOn {
           violations.append("\(place): \(result.peak >> 10) MiB of memory")
         }
       }

@@ -79,10 +79,10 @@ final class TourProcess {
     posix_spawn_file_actions_adddup2(&actions, down[0], STDIN_FILENO)
     posix_spawn_file_actions_adddup2(&actions, up[1], STDOUT_FILENO)
     // What may be asked for at most, however large: the peak of what is used is judged by itself.
-    let arguments = [
-      "env", "SWIFT_BACKTRACE=enable=no", "prlimit", "--as=4294967296", "--core=0",
-      try Daemon.tool("tour").string, "serve",
-    ]
+    let limits = Sanitizer.isOn ? [] : ["--as=4294967296"]
+    let arguments =
+      ["env", "SWIFT_BACKTRACE=enable=no", "prlimit", "--core=0"] + limits
+      + [try Daemon.tool("tour").string, "serve"]
     var argv = arguments.map { strdup($0) }
     argv.append(nil)
     defer { for argument in argv { free(argument) } }

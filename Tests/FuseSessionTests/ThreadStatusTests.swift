@@ -23,16 +23,22 @@ import Testing
         guard clinux_set_thread_groups(groups.count, groups) == 0 else { return }
         let status = ThreadStatus(of: clinux_thread_number())
         seen.groups = status?.values(of: "Groups").count
+        seen.isMemberOfLast = status?.isMember(of: 101_999)
+        seen.isMemberOfNext = status?.isMember(of: 102_000)
         seen.capabilities = status?.values(of: "CapEff").count
       })
     thread.join()
     #expect(seen.groups == 2000)
+    #expect(seen.isMemberOfLast == true)
+    #expect(seen.isMemberOfNext == false)
     #expect(seen.capabilities == 1)
   }
 
   /// Belongs to the thread until it has been joined.
   private final class Seen: @unchecked Sendable {
     var groups: Int?
+    var isMemberOfLast: Bool?
+    var isMemberOfNext: Bool?
     var capabilities: Int?
   }
 }

@@ -105,7 +105,7 @@ extension RealMounts {
     }
 
     /// More writes at a time than the kernel sends, to pages that are just being read ahead: all are answered.
-    @Test(.timeLimit(.minutes(1)), arguments: [4096, 64 << 10])
+    @Test(.timeLimit(.minutes(5)), arguments: [4096, 64 << 10])
     func aDeepQueueBesideReadersComesToAnEnd(size: Int) throws {
       try onMount { root in
         let path = root.appending("file")

@@ -39,11 +39,12 @@ struct Serve: ParsableCommand {
     var violation = tour.violation ?? ""
     if isCheckable {
       soundness = before == nil ? "clean" : "unclean"
-      if before == nil, let after = try SoundnessCheck.complaint(about: disk) {
-        // Some damage e2fsck does not know as such, which the kernel and the tour do: a name with a NUL in an attribute.
-        if report.damage > 0 {
-          soundness = "disputed"
-        } else {
+      if before == nil {
+        // There is damage that e2fsck does not know as such, but the kernel and this file system do: a name with a NUL in an attribute. It is
+        // recorded in the superblock, and nothing else is changed by it.
+        let isDisputed = report.damage > 0
+        if isDisputed { soundness = "disputed" }
+        if let after = try SoundnessCheck.complaint(about: disk, butMark: isDisputed) {
           violation = "clean before, and afterwards \(after)"
         }
       }
