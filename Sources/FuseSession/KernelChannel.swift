@@ -44,6 +44,12 @@ extension KernelChannel {
     }
   }
 
+  /// The kernel writes back what it has of a file's data, and drops it. Returns when that is done, for which requests must be served
+  /// meanwhile: to be called from a thread that serves none, without any lock.
+  func writeBack(_ node: NodeID) {
+    withInvalidation(of: node, offset: 0) { message in try? send(notification: message) }
+  }
+
   private func withInvalidation(
     of node: NodeID, offset: Int64, _ body: (UnsafeRawBufferPointer) -> Void
   ) {

@@ -37,6 +37,8 @@ enum Negotiation {
     // libfuse allows as many pages as the kernel may be set to take, of whatever size pages are here; reads follow.
     connection.pointee.max_write = min(
       connection.pointee.max_write, UInt32(TransferMemory.maximumTransfer))
+    // No more than the mount has at that time, which only root can raise.
+    connection.pointee.max_readahead = maximumReadAhead
     connection.pointee.max_background = UInt32(maximumBackground)
     connection.pointee.congestion_threshold = 48
     connection.pointee.time_gran = options.timeGranularity
@@ -88,6 +90,9 @@ enum Negotiation {
 
   /// How many requests in the background (read-ahead, write-back, asynchronous direct I/O) the kernel sends at a time.
   static let maximumBackground = 64
+
+  /// How far the kernel may be set to read ahead, in bytes.
+  static let maximumReadAhead: UInt32 = 4 << 20
 
   static let minorOffset = 4
   /// The flags in the payload of the request and of the reply.

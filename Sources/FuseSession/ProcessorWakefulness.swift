@@ -20,11 +20,18 @@ final class ProcessorWakefulness {
   private var soon = 0
   private(set) var isHeld = false
 
-  /// `isWanted`: whether to try at all.
-  init(isWanted: Bool, path: String = "/dev/cpu_dma_latency") {
-    descriptor = isWanted ? open(path, O_WRONLY | O_CLOEXEC) : -1
+  /// `isWanted`: whether to try at all. `passed`: an open descriptor of the device, which is this object's from here on; nil: it is opened.
+  init(isWanted: Bool, passed: CInt? = nil, path: String = "/dev/cpu_dma_latency") {
+    descriptor = isWanted ? passed ?? Self.openDevice(path) ?? -1 : -1
+  }
+
+  /// Nil where it cannot be opened.
+  static func openDevice(_ path: String = "/dev/cpu_dma_latency") -> CInt? {
+    let descriptor = open(path, O_WRONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return nil }
     // To have it open is to wish for 0.
-    if descriptor >= 0 { wish(for: Self.anyLatency) }
+    wish(for: anyLatency, descriptor)
+    return descriptor
   }
 
   deinit { if descriptor >= 0 { close(descriptor) } }
@@ -44,7 +51,7 @@ final class ProcessorWakefulness {
 
   private func hold() {
     isHeld = true
-    wish(for: 0)
+    Self.wish(for: 0, descriptor)
   }
 
   /// No request has come for a while.
@@ -52,14 +59,14 @@ final class ProcessorWakefulness {
     soon = 0
     guard isHeld else { return }
     isHeld = false
-    wish(for: Self.anyLatency)
+    Self.wish(for: Self.anyLatency, descriptor)
   }
 
   /// PM_QOS_CPU_LATENCY_DEFAULT_VALUE (include/linux/pm_qos.h).
   private static let anyLatency: Int32 = 2_000_000_000
 
   /// Microseconds.
-  private func wish(for latency: Int32) {
+  private static func wish(for latency: Int32, _ descriptor: CInt) {
     withUnsafeBytes(of: latency) { _ = write(descriptor, $0.baseAddress, $0.count) }
   }
 

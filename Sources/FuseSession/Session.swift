@@ -22,6 +22,8 @@ public final class Session: @unchecked Sendable {
     public var timeGranularity: UInt32 = 1
     /// Processors do not sleep while requests come one soon after the other, if this process may have it so.
     public var keepsProcessorsAwake = false
+    /// /dev/cpu_dma_latency, where another process has opened it for this one; the session closes it.
+    public var wakefulnessDescriptor: CInt?
     /// libfuse prints every request.
     public var debug = false
 
@@ -70,7 +72,8 @@ public final class Session: @unchecked Sendable {
     self.channel = channel
     self.iomap = IomapMode(iomap)
     self.options = options
-    wakefulness = ProcessorWakefulness(isWanted: options.keepsProcessorsAwake)
+    wakefulness = ProcessorWakefulness(
+      isWanted: options.keepsProcessorsAwake, passed: options.wakefulnessDescriptor)
     guard let memory = TransferMemory(workerCount: max(options.workerCount, 1)) else {
       throw .memory
     }
@@ -101,6 +104,8 @@ public final class Session: @unchecked Sendable {
   deinit { fuse_session_destroy(handle) }
 
   /// Attaches the file system to `mountpoint`. Requests wait until `run`.
+  ///
+  /// `/dev/fd/N` is no directory: the caller has attached the open /dev/fuse with that number, and detaches it.
   public func mount(at mountpoint: String) throws(Failure) {
     guard fuse_session_mount(handle, mountpoint) == 0 else { throw .mount }
     var io = Transport.customIO
@@ -114,6 +119,12 @@ public final class Session: @unchecked Sendable {
 
   /// Whether this system is a virtual machine whose processors are to poll before they halt (cpuidle-haltpoll).
   public static var suggestsKeepingAwake: Bool { ProcessorWakefulness.isWorthwhile }
+
+  /// Opens /dev/cpu_dma_latency for a process that cannot; nil where it cannot be had or is not wanted. Nothing is wished for until that process
+  /// does so.
+  public static func openWakefulness(isWanted: Bool) -> CInt? {
+    isWanted ? ProcessorWakefulness.openDevice() : nil
+  }
 
   /// Serves requests until the file system is unmounted, or `stop` is called. Calls `onReady` once, when the kernel has been told
   /// all that it asks first; false ends the service at once. The calling thread is one of the workers.
@@ -150,6 +161,12 @@ public final class Session: @unchecked Sendable {
   /// Releases what `mount` attached, if it still is.
   public func unmount() {
     fuse_session_unmount(handle)
+  }
+
+  /// The kernel writes back what it has of these files. Returns when that is done, by the threads that serve requests: to be called from
+  /// another one, without any lock.
+  public func writeBack(_ nodes: some Sequence<NodeID>) {
+    for node in nodes where !isStopped { channel.writeBack(node) }
   }
 
   /// Ends `run` although the file system is still mounted. Requests that are not answered yet, and all later ones, fail with

@@ -119,6 +119,13 @@ final class InodeTable: Sendable {
     state.withLock { state in state.inodes.values.filter { $0.lookupCount > 0 } }
   }
 
+  /// The numbers of all inodes that the kernel refers to, in memory or not.
+  var allReferencedNumbers: [InodeNumber] {
+    state.withLock { state in
+      state.inodes.values.filter { $0.lookupCount > 0 }.map(\.number) + Array(state.counts.keys)
+    }
+  }
+
   /// All inodes in memory.
   var all: [Inode] { state.withLock { Array($0.inodes.values) } }
 

@@ -36,6 +36,8 @@ extension Volume {
 
   /// The inodes that the kernel refers to.
   public var knownNodes: [Inode] { inodes.allReferenced }
+  /// The numbers of these and of all others that the kernel refers to.
+  public var knownNumbers: [InodeNumber] { inodes.allReferencedNumbers }
 
   /// What identifies the file system: 16 bytes.
   public var uuid: [UInt8] {
