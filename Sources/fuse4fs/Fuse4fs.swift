@@ -28,17 +28,26 @@ struct Fuse4fs {
   private static func mount(_ options: MountOptions) throws(StartupFailure) {
     let inherited = Confinement.openDescriptors()
     let readiness = try Daemonizer.start(foreground: options.foreground)
+    var options = options
     var surroundings = Mount.Surroundings()
-    surroundings.unmountHelper = try UnmountHelper.start(for: options.mountpoint)
-    surroundings.sandbox = Sandbox(wish: options.sandbox ?? .auto, inherited: inherited)
+    let callers = try CallerMount(options.mountpoint)
+    if callers == nil {
+      surroundings.unmountHelper = try UnmountHelper.start(for: options.mountpoint)
+    }
+    surroundings.sandbox = Sandbox(
+      wish: options.sandbox ?? .auto, inherited: inherited.filter { $0 != callers?.descriptor })
     SignalWatcher.block()
     DaemonLog.bootstrap(foreground: options.foreground, debug: options.debug)
 
-    var options = options
-    try FusePrerequisites.check(for: options)
-    let mountPoint = try MountPoint(options.mountpoint)
-    options.mountpoint = mountPoint.path
-    surroundings.mountPoint = mountPoint
+    if let callers {
+      options.mountpoint = callers.path
+      surroundings.isCallersMount = true
+    } else {
+      try FusePrerequisites.check(for: options)
+      let mountPoint = try MountPoint(options.mountpoint)
+      options.mountpoint = mountPoint.path
+      surroundings.mountPoint = mountPoint
+    }
     let image = try ImageSource(options: options)
     let code = withExtendedLifetime(image) {
       serve(options: options, image: image, in: surroundings, readiness: readiness)

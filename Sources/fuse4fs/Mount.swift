@@ -21,7 +21,9 @@ final class Mount: Sendable {
     var watchesSignals = true
     /// Nil where the path in the options is for libfuse alone.
     var mountPoint: MountPoint?
-    /// What ends the mount; nil where libfuse does.
+    /// The mount was made by the caller, who also ends it.
+    var isCallersMount = false
+    /// What ends the mount; nil where libfuse or the caller does.
     var unmountHelper: UnmountHelper?
     var sandbox: Sandbox?
   }
@@ -56,7 +58,8 @@ final class Mount: Sendable {
     let data = try DataMover.choose(options, image, surroundings)
     device = data.device
     refusal = data.refusal
-    isBlockMount = data.device == nil && BlockMount.isPossible(options, image)
+    isBlockMount =
+      data.device == nil && !surroundings.isCallersMount && BlockMount.isPossible(options, image)
     let blocks = BlockDevice(
       fileDescriptor: data.device?.descriptor ?? image.fileDescriptor,
       byteOffset: data.device == nil ? image.byteOffset : 0, byteCount: image.byteCount,
@@ -144,16 +147,19 @@ final class Mount: Sendable {
       throw error
     }
     let unmounter = Unmounter(
-      session: session, mountpoint: options.mountpoint, helper: surroundings.unmountHelper)
+      session: session, mountpoint: options.mountpoint, helper: surroundings.unmountHelper,
+      callersNodes: surroundings.isCallersMount ? nodesOfKernel : nil)
     let committer = Committer(
       volume: volume, guardian: guardian, interval: options.commitInterval)
     var failure: StartupFailure?
     session.run {
       do throws(StartupFailure) {
         try reportDataMover()
-        hint()
         if let entry {
+          hint()
           CacheLimits.raise(entry)
+        }
+        if entry != nil || surroundings.isCallersMount {
           try surroundings.sandbox?.enter(entry, device: device?.descriptor ?? image.fileDescriptor)
         }
         // From here on there are other threads.
@@ -176,6 +182,9 @@ final class Mount: Sendable {
     if let failure { throw failure }
     return closing.withLock { $0 } == true ? .success : .mountFailure
   }
+
+  /// The files that the kernel knows.
+  @Sendable private func nodesOfKernel() -> [NodeID] { volume.knownNumbers.map(\.nodeID) }
 
   private func warnOfFileSizeLimit() {
     guard !options.readOnly, let limit = FileSizeLimit.bytes, volume.device.isLimited(to: limit)

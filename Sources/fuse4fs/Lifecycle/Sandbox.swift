@@ -12,9 +12,10 @@ struct Sandbox: Sendable {
   /// To be called when there is one thread, all that is needed is open, and no request but the first has been read.
   ///
   /// - Parameters:
-  ///   - mount: where the kernel has it. The daemon opens its own root directory to have the kernel write back its cache.
+  ///   - mount: where the kernel has it. The daemon opens its own root directory to have the kernel write back its cache. Nil where only
+  ///     the caller knows.
   ///   - device: the file or block device with the file system.
-  func enter(_ mount: MountTable.Entry, device: CInt) throws(StartupFailure) {
+  func enter(_ mount: MountTable.Entry?, device: CInt) throws(StartupFailure) {
     let log = Logger(label: "fuse4fs")
     guard wish != .off else {
       log.info("sandbox: off")
@@ -26,7 +27,7 @@ struct Sandbox: Sendable {
     confinement.inheritedDescriptors = inherited
     // What callers may do, and their groups.
     confinement.readableDirectories = [.files("/proc")] + Self.queues(of: device).map { .files($0) }
-    let root = Self.open(mount)
+    let root = mount.map(Self.open) ?? -1
     defer { if root >= 0 { close(root) } }
     if root >= 0 { confinement.readableDirectories.append(.lists(root)) }
     let report = confinement.apply()

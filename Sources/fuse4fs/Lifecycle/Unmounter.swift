@@ -8,6 +8,8 @@ final class Unmounter: Sendable {
   private let session: Session
   private let mountpoint: String
   private let helper: UnmountHelper?
+  /// The files that the kernel knows, where the mount is the caller's; nil where it is ours.
+  private let callersNodes: (@Sendable () -> [NodeID])?
   private let isDetached = Atomic<Bool>(false)
   private let hasEnded = Atomic<Bool>(false)
   private let log = Logger(label: "fuse4fs")
@@ -15,10 +17,14 @@ final class Unmounter: Sendable {
   /// How long, in seconds, those who still use the file system may go on after it was asked to end.
   private static let patience = 10
 
-  init(session: Session, mountpoint: String, helper: UnmountHelper?) {
+  init(
+    session: Session, mountpoint: String, helper: UnmountHelper?,
+    callersNodes: (@Sendable () -> [NodeID])? = nil
+  ) {
     self.session = session
     self.mountpoint = mountpoint
     self.helper = helper
+    self.callersNodes = callersNodes
   }
 
   /// A signal asks for the end. What the kernel has cached is received, the mount point is released, and those who have
@@ -46,6 +52,12 @@ final class Unmounter: Sendable {
   }
 
   private func detach() {
+    if let callersNodes {
+      // It stays mounted: all that can be done is to have what was written so far.
+      session.writeBack(callersNodes())
+      session.stop()
+      return
+    }
     KernelCache.writeBack(mountpoint)
     if let failure = helper?.unmount() {
       log.error("cannot unmount '\(mountpoint)': \(failure)")
