@@ -39,7 +39,7 @@ public enum Capabilities {
     read().map { $0.effective & capability.mask != 0 } ?? false
   }
 
-  private static func read() -> (effective: UInt64, permitted: UInt64)? {
+  private static func read() -> (effective: UInt64, permitted: UInt64, inheritable: UInt64)? {
     var header = header
     var data = [__user_cap_data_struct](repeating: .init(), count: 2)
     let code = withUnsafeMutablePointer(to: &header) { header in
@@ -51,7 +51,8 @@ public enum Capabilities {
     guard code == 0 else { return nil }
     return (
       UInt64(data[1].effective) << 32 | UInt64(data[0].effective),
-      UInt64(data[1].permitted) << 32 | UInt64(data[0].permitted)
+      UInt64(data[1].permitted) << 32 | UInt64(data[0].permitted),
+      UInt64(data[1].inheritable) << 32 | UInt64(data[0].inheritable)
     )
   }
 
@@ -59,6 +60,8 @@ public enum Capabilities {
   private static func set(effective: UInt64, permitted: UInt64) -> Errno? {
     guard let present = read() else { return Errno(rawValue: errno) }
     let (effective, permitted) = (effective & present.permitted, permitted & present.permitted)
+    // A service manager that has taken all may also have taken the call.
+    if present == (effective, permitted, 0) { return nil }
     var header = header
     var data = [0, 32].map { shift in
       __user_cap_data_struct(

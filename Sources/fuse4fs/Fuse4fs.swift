@@ -14,6 +14,10 @@ struct Fuse4fs {
         try Replay.run(options)
       case .remount(let options):
         try Remount.run(options)
+      case .service(.mount, let options):
+        try ServiceMount.make(options)
+      case .service(_, let options):
+        try ServiceMount.end(options)
       case .mount(let options):
         try mount(options)
       }
@@ -27,15 +31,21 @@ struct Fuse4fs {
   /// `ready`, and the image stays locked until the process ends.
   private static func mount(_ options: MountOptions) throws(StartupFailure) {
     let inherited = Confinement.openDescriptors()
-    let readiness = try Daemonizer.start(foreground: options.foreground)
+    var readiness = try Daemonizer.start(foreground: options.foreground)
     var options = options
+    if options.serviceStep == .serve {
+      let manager = try ServiceManager()
+      options = try ServiceMount.receive(options, manager)
+      readiness.manager = manager
+    }
     var surroundings = Mount.Surroundings()
     let callers = try CallerMount(options.mountpoint)
     if callers == nil {
       surroundings.unmountHelper = try UnmountHelper.start(for: options.mountpoint)
     }
+    let used = [callers?.descriptor, options.latencyDescriptor]
     surroundings.sandbox = Sandbox(
-      wish: options.sandbox ?? .auto, inherited: inherited.filter { $0 != callers?.descriptor })
+      wish: options.sandbox ?? .auto, inherited: inherited.filter { !used.contains($0) })
     SignalWatcher.block()
     DaemonLog.bootstrap(foreground: options.foreground, debug: options.debug)
 

@@ -112,12 +112,8 @@ final class Mount: Sendable {
     sessionOptions.mappedIDs =
       options.mappedIDs && (options.defaultPermissions || !options.fakeroot)
     sessionOptions.checksOpening = options.checkOpen
-    sessionOptions.keepsProcessorsAwake =
-      switch options.keepAwake ?? .auto {
-      case .auto: Session.suggestsKeepingAwake
-      case .on: true
-      case .off: false
-      }
+    sessionOptions.keepsProcessorsAwake = options.wantsProcessorsAwake
+    sessionOptions.wakefulnessDescriptor = options.latencyDescriptor
     sessionOptions.debug = options.debug
     sessionOptions.timeGranularity = volume.timeGranularity
     sessionOptions.workerCount = options.singleThread ? 1 : workerCount
@@ -251,6 +247,17 @@ final class Mount: Sendable {
       incidents.record(error, on: volume)
       log.error("\(image.displayName): not everything could be written; run e2fsck on it")
       return false
+    }
+  }
+}
+
+extension MountOptions {
+  /// Whether processors are not to sleep while requests come one soon after the other.
+  var wantsProcessorsAwake: Bool {
+    switch keepAwake ?? .auto {
+    case .auto: latencyDescriptor != nil || Session.suggestsKeepingAwake
+    case .on: true
+    case .off: false
     }
   }
 }

@@ -28,14 +28,14 @@ final class ImageSource: Sendable {
   ///
   /// - Throws: a mount failure that says what is in the way and what can be done.
   init(options: MountOptions) throws(StartupFailure) {
-    displayName = options.device
+    displayName = options.deviceName ?? options.device
     path = Self.absolute(options.device)
     isWritable = !options.readOnly
     isOpenForReplay =
       if options.readOnly, !options.noRecovery { try Self.needsRecovery(options) } else { false }
     let writable = isWritable || isOpenForReplay
     image = try OpenImage(
-      path: options.device, writable: writable,
+      path: options.device, writable: writable, isPassedOn: options.deviceName != nil,
       adviceIfReadOnly: isOpenForReplay
         ? "its journal holds changes that were not yet replayed; to see the file system without them, add "
           + "-o norecovery"
@@ -62,6 +62,16 @@ final class ImageSource: Sendable {
   /// From here on others may read the image as well.
   func endReplay() throws(StartupFailure) {
     try ImageLock.take(on: image, path: displayName, writable: false)
+  }
+
+  /// The file system's block size, up to the size of a page, which is all that the kernel knows; nil where the superblock has no such size.
+  var blockMountSize: Int? {
+    let disk = DiskReader(descriptor: image.descriptor, byteCount: image.byteCount)
+    // s_log_block_size: 0 to 6, for 1 to 64 KiB.
+    guard let field = disk.bytes(at: byteOffset + 1024 + 0x18, count: 4), field[0] <= 6,
+      field[1...].allSatisfy({ $0 == 0 })
+    else { return nil }
+    return min(1024 << Int(field[0]), sysconf(Int32(_SC_PAGESIZE)))
   }
 
   /// Whether the file system says that its journal must be replayed (its flag needs_recovery).

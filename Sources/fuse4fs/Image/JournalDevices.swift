@@ -9,9 +9,13 @@ import SystemPackage
 final class JournalDevices: Sendable {
   /// Nil: where udev finds it by its UUID.
   private let path: String?
+  private let isPassedOn: Bool
   private let opened = Mutex<JournalDevice?>(nil)
 
-  init(_ options: MountOptions) { path = options.journalPath }
+  init(_ options: MountOptions) {
+    path = options.journalPath
+    isPassedOn = options.deviceName != nil && path != nil
+  }
 
   func open(_ uuid: FileSystemUUID) throws(MountRefusal) -> BlockDevice {
     let result = opened.withLock { opened in
@@ -33,7 +37,7 @@ final class JournalDevices: Sendable {
           + "-o journal_path=PATH")
     }
     do throws(StartupFailure) {
-      return try JournalDevice(path: place)
+      return try JournalDevice(path: place, isPassedOn: isPassedOn)
     } catch {
       throw MountRefusal("its journal is on another device: \(error.message)")
     }
@@ -41,13 +45,16 @@ final class JournalDevices: Sendable {
 }
 
 /// A file or block device that is open and locked as an image for writing is.
-private final class JournalDevice: Sendable {
+final class JournalDevice: Sendable {
   private let image: OpenImage
   let blocks: BlockDevice
 
-  init(path: String) throws(StartupFailure) {
+  var descriptor: CInt { image.descriptor }
+
+  /// `isPassedOn`: as for `OpenImage`.
+  init(path: String, isPassedOn: Bool = false) throws(StartupFailure) {
     let image = try OpenImage(
-      path: path, writable: true,
+      path: path, writable: true, isPassedOn: isPassedOn,
       adviceIfReadOnly: "make it writable, since the journal cannot be used without")
     try ImageLock.take(on: image, path: path, writable: true)
     try KernelUse.check(image, path: path, writable: true)

@@ -16,10 +16,12 @@ struct OpenImage: ~Copyable, Sendable {
 
   /// Opens a file or block device; the latter for our use alone, if it is to be written.
   ///
-  /// - Parameter adviceIfReadOnly: what can be done when it cannot be written.
+  /// - Parameters:
+  ///   - isPassedOn: the path is that of a descriptor, whose lock is to be kept. Others are opened anew if they can be.
+  ///   - adviceIfReadOnly: what can be done when it cannot be written.
   /// - Throws: a mount failure that says what to do about it.
   init(
-    path: String, writable: Bool,
+    path: String, writable: Bool, isPassedOn: Bool = false,
     adviceIfReadOnly advice: String = "mount it read-only with -o ro"
   ) throws(StartupFailure) {
     var status = stat()
@@ -29,7 +31,10 @@ struct OpenImage: ~Copyable, Sendable {
       throw .mount("'\(path)' is neither a file nor a block device")
     }
     let exclusive = type == S_IFBLK && writable ? O_EXCL : 0
-    var descriptor = open(path, (writable ? O_RDWR : O_RDONLY) | exclusive | O_CLOEXEC)
+    var descriptor =
+      isPassedOn
+      ? Self.duplicate(ofDescriptorIn: path, writable: writable) ?? -1
+      : open(path, (writable ? O_RDWR : O_RDONLY) | exclusive | O_CLOEXEC)
     if descriptor < 0 {
       let error = Errno.last
       descriptor = Self.duplicate(ofDescriptorIn: path, writable: writable) ?? -1

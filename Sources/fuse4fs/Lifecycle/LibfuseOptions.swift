@@ -1,6 +1,22 @@
 import Glibc
 
 extension MountOptions {
+  /// The flags of mount(2) that stand for the same (MS_*, include/uapi/linux/mount.h).
+  var mountFlags: UInt {
+    var flags: UInt = 0
+    func add(_ flag: some BinaryInteger, if condition: Bool) {
+      if condition { flags |= UInt(flag) }
+    }
+    add(MS_RDONLY, if: readOnly)
+    add(MS_NOSUID, if: nosuid)
+    add(MS_NODEV, if: nodev)
+    add(MS_NOEXEC, if: noexec)
+    add(MS_NOATIME, if: atime == .noatime)
+    add(MS_SYNCHRONOUS, if: synchronous)
+    add(MS_DIRSYNC, if: dirsync)
+    return flags
+  }
+
   /// The options that libfuse passes on to the kernel or to fusermount3, each ready to stand in a
   /// comma-separated list after `-o`.
   ///

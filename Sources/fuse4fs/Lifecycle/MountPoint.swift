@@ -85,17 +85,28 @@ final class MountPoint: Sendable {
   ///
   /// - Parameter image: for messages.
   func mount(_ session: Session, _ image: String) throws(StartupFailure) -> MountTable.Entry {
+    try mount(
+      image,
+      attach: { path throws(StartupFailure) in
+        do throws(Session.Failure) {
+          try session.mount(at: path)
+        } catch {
+          throw .mount("cannot mount '\(image)' on '\(name)'")
+        }
+      }, detach: { _ in session.unmount() })
+  }
+
+  /// The same by `attach`; `detach` undoes that. Both get a path that leads to the directory.
+  func mount(
+    _ image: String, attach: (String) throws(StartupFailure) -> Void, detach: (String) -> Void
+  ) throws(StartupFailure) -> MountTable.Entry {
     defer { close() }
     let parent = MountTable.mountID(ofDescriptor: descriptor)
-    do throws(Session.Failure) {
-      try session.mount(at: geteuid() == 0 ? "/proc/self/fd/\(descriptor)" : path)
-    } catch {
-      throw .mount("cannot mount '\(image)' on '\(name)'")
-    }
+    try attach(geteuid() == 0 ? "/proc/self/fd/\(descriptor)" : path)
     let place = SystemFile.target(of: "/proc/self/fd/\(descriptor)")
     let entry = MountTable.current().entries.last { $0.mountPoint == place && $0.parent == parent }
     guard let entry, entry.type.hasPrefix("fuse") else {
-      session.unmount()
+      detach(path)
       throw .mount("cannot mount '\(image)' on '\(name)': that was moved meanwhile")
     }
     return entry

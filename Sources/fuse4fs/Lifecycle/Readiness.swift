@@ -7,6 +7,8 @@ struct Readiness: Sendable {
   private let parent: Int32?
   /// To be opened before the daemon cannot open files any more.
   private let null: Int32
+  /// The service manager, which the daemon tells as well; nil outside of a unit of systemd(1).
+  var manager: ServiceManager?
 
   init(parent: Int32?) {
     self.parent = parent
@@ -16,6 +18,7 @@ struct Readiness: Sendable {
   /// Lets the command end, and leaves its terminal and working directory. To be called once, when
   /// the mount answers. Relative paths mean something else from here on.
   func ready() {
+    manager?.ready()
     guard let parent else { return }
     _ = chdir("/")
     if null >= 0 {

@@ -15,7 +15,7 @@ final class Unmounter: Sendable {
   private let log = Logger(label: "fuse4fs")
 
   /// How long, in seconds, those who still use the file system may go on after it was asked to end.
-  private static let patience = 10
+  static let patience = 10
 
   init(
     session: Session, mountpoint: String, helper: UnmountHelper?,

@@ -7,6 +7,8 @@ enum Invocation {
   case replay(MountOptions)
   /// Of what is mounted already.
   case remount(MountOptions)
+  /// What comes before and after the daemon of a unit.
+  case service(ServiceStep, MountOptions)
   /// Help or version: for standard output.
   case print(String)
 
@@ -33,7 +35,12 @@ enum Invocation {
         self = .replay(try command.replayOptions())
       } else {
         let options = try command.mountOptions()
-        self = options.remount ? .remount(options) : .mount(options)
+        self =
+          switch options.serviceStep {
+          case .mount, .unmount: .service(options.serviceStep ?? .mount, options)
+          case .serve: .mount(options)
+          case nil: options.remount ? .remount(options) : .mount(options)
+          }
       }
     }
   }
@@ -66,6 +73,12 @@ private struct Command: ParsableCommand {
     name: .customLong("replay"),
     help: "Replay DEVICE's journal as a mount would, say what was done, and exit.")
   var replay = false
+
+  @Option(
+    name: .customLong("systemd"),
+    help: ArgumentHelp(
+      "Do one step of a systemd unit: mount, serve or unmount.", valueName: "step"))
+  var serviceStep: String?
 
   @Flag(name: [.customShort("V"), .customLong("version")], help: "Show versions.")
   var version = false
@@ -115,7 +128,13 @@ private struct Command: ParsableCommand {
   ) throws(StartupFailure) -> MountOptions {
     var options = MountOptions(device: device, mountpoint: mountpoint)
     options.debug = debug
-    options.foreground = foreground || debug
+    options.foreground = foreground || debug || serviceStep != nil
+    if let serviceStep {
+      guard let step = ServiceStep(rawValue: serviceStep) else {
+        throw .usage("'\(serviceStep)' is no step for --systemd: mount, serve or unmount")
+      }
+      options.serviceStep = step
+    }
     options.singleThread = singleThread
     if optionLists.contains(where: { MountOptionList.split($0).contains("remount") }) {
       Remount.takeOver(from: mountpoint, into: &options)

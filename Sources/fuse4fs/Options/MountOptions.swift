@@ -4,6 +4,13 @@ struct MountOptions: Sendable, Equatable {
   var device: String
   /// The directory to mount on, as it was given.
   var mountpoint: String
+  /// What messages call the device, where `device` leads to a descriptor that the service manager has passed; it and that of `journalPath` are
+  /// used as they are, with the locks that they have. Nil: `device`.
+  var deviceName: String?
+  /// /dev/cpu_dma_latency, where the service manager has passed it.
+  var latencyDescriptor: CInt?
+  /// Nil outside of a unit of systemd(1).
+  var serviceStep: ServiceStep?
 
   // Access.
   var readOnly = false
