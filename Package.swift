@@ -33,6 +33,7 @@ let package = Package(
     .systemLibrary(
       name: "CExt2FS", pkgConfig: "ext2fs", providers: [.apt(["libext2fs-dev"])]),
     .target(name: "IomapCache", dependencies: [system], swiftSettings: strict),
+    .target(name: "FuseProtocol", dependencies: ["IomapCache"], swiftSettings: strict),
     .target(name: "Journal", dependencies: ["CExt2FS", system], swiftSettings: strict),
     .target(
       name: "Ext4", dependencies: ["CExt2FS", "IomapCache", "Journal", logging, system],
@@ -91,6 +92,10 @@ let package = Package(
         "CLinux", "Ext4", "FuseSession", "IomapCache", "Journal", "KernelDouble", "TestSupport",
         "fuse4fs", system,
       ], swiftSettings: strict),
+    .testTarget(
+      name: "FuseProtocolTests",
+      dependencies: ["CLinux", "FuseProtocol", "IomapCache"],
+      swiftSettings: strict),
     .testTarget(
       name: "IomapCacheTests", dependencies: ["IomapCache", "TestSupport", system],
       swiftSettings: strict),
