@@ -68,8 +68,8 @@ let package = Package(
     .target(
       name: "FuzzTargets",
       dependencies: [
-        "CLinux", "Corruption", "Ext4", "FuseSession", "IomapCache", "Journal", "PartitionTables",
-        "TestSupport", system,
+        "CLinux", "Corruption", "Ext4", "FuseProtocol", "FuseSession", "IomapCache", "Journal",
+        "PartitionTables", "TestSupport", system,
       ], path: "Tests/Support/FuzzTargets", swiftSettings: strict),
     .testTarget(
       name: "CorruptionTests",

@@ -15,6 +15,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
   case fuse
   /// Bytes of the iomap protocol.
   case iomap
+  /// Bytes of the FUSE protocol.
+  case `protocol`
   /// Disks with partition tables.
   case partitions
 
@@ -37,6 +39,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case .directory: try ImageFuzzing.tour(input, .directories)
     case .fuse: try SessionFuzzing.run(input)
     case .iomap: IomapFuzzing.run(input)
+    case .protocol: ProtocolFuzzing.run(input)
     case .partitions: try PartitionFuzzing.run(input)
     }
   }
