@@ -39,7 +39,7 @@ let package = Package(
       name: "Ext4", dependencies: ["CExt2FS", "IomapCache", "Journal", logging, system],
       swiftSettings: strict),
     .target(
-      name: "FuseSession", dependencies: ["CFuse3", "IomapCache", logging, system],
+      name: "FuseSession", dependencies: ["CFuse3", "FuseProtocol", "IomapCache", logging, system],
       swiftSettings: strict),
     .target(name: "Confinement", dependencies: ["CFuse3", system], swiftSettings: strict),
     .target(name: "PartitionTables", swiftSettings: strict),
@@ -104,7 +104,7 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "FuseSessionTests",
-      dependencies: ["CFuse3", "CLinux", "FuseSession", "TestSupport", system],
+      dependencies: ["CFuse3", "CLinux", "FuseProtocol", "FuseSession", "TestSupport", system],
       swiftSettings: strict),
     .testTarget(
       name: "Ext4Tests", dependencies: ["Ext4", "Journal", "TestSupport"],

@@ -1,4 +1,5 @@
 import CFuse3
+import FuseProtocol
 import Glibc
 import IomapCache
 import SystemPackage
@@ -39,48 +40,40 @@ enum Answer {
 
   static func reply(_ request: fuse_req_t?, _ entry: Entry) {
     let revision = Worker.serving.session.iomapRevision
-    encoded(request, Entry.replySize) { entry.encodeReply(into: $0, revision: revision) }
+    encoded(request, entry.encoded(for: revision))
   }
 
-  /// The answer to FUSE_CREATE: an entry, then `struct fuse_open_out` with a flag for "keep the cache".
+  /// The answer to FUSE_CREATE.
   static func replyCreated(_ request: fuse_req_t?, _ entry: Entry) {
     let revision = Worker.serving.session.iomapRevision
     let handles = Worker.serving.session.handles
     handles.open()
-    let code = encoded(request, createdSize) { encodeCreated(entry, into: $0, revision: revision) }
-    if code == -ENOENT { handles.close() }
+    if encoded(request, created(entry, revision)) == -ENOENT { handles.close() }
   }
 
-  static let createdSize = Entry.replySize + 16
-
-  static func encodeCreated(
-    _ entry: Entry, into bytes: UnsafeMutableRawBufferPointer, revision: IomapRevision?
-  ) {
-    entry.encodeReply(into: bytes, revision: revision)
-    bytes.storeBytes(of: 0, toByteOffset: Entry.replySize, as: UInt64.self)
-    bytes.storeBytes(of: keepsCache, toByteOffset: Entry.replySize + 8, as: UInt64.self)
+  static func created(_ entry: Entry, _ revision: IomapRevision?) -> Reply.Create {
+    Reply.Create(
+      entry: entry.encoded(for: revision), open: Reply.Open(handle: 0, flags: .keepCache))
   }
-
-  /// FOPEN_KEEP_CACHE.
-  private static let keepsCache: UInt64 = 1 << 1
 
   static func attributes(
     _ request: fuse_req_t?, _ body: (any FileSystemOperations) throws(Errno) -> Attributes
   ) {
     call(request, body) { attributes in
       let revision = Worker.serving.session.iomapRevision
-      encoded(request, Attributes.replySize) {
-        attributes.encodeReply(into: $0, revision: revision)
-      }
+      encoded(
+        request,
+        Reply.Attributes(
+          timeout: attributes.timeout, attributes: attributes.encoded(for: revision)))
     }
   }
 
   @discardableResult
-  private static func encoded(
-    _ request: fuse_req_t?, _ size: Int, _ encode: (UnsafeMutableRawBufferPointer) -> Void
-  ) -> CInt {
-    withUnsafeTemporaryAllocation(byteCount: size, alignment: 8) { bytes in
-      encode(bytes)
+  @inline(__always)
+  private static func encoded<R: ReplyArguments>(_ request: fuse_req_t?, _ reply: R) -> CInt {
+    let minor = NegotiatedProtocol.latestMinor
+    return withUnsafeTemporaryAllocation(byteCount: R.size(at: minor), alignment: 8) { bytes in
+      reply.encode(into: bytes, at: minor)
       return fuse_reply_buf(
         request, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
     }

@@ -1,4 +1,5 @@
 import CFuse3
+import FuseProtocol
 import Glibc
 import SystemPackage
 
@@ -74,10 +75,10 @@ extension AttributeRequest {
     if has(FUSE_SET_ATTR_ATIME_NOW) { accessTime = .now }
     if has(FUSE_SET_ATTR_MTIME_NOW) { modificationTime = .now }
     if has(FUSE_SET_ATTR_CTIME) { changeTime = values.st_ctim }
-    // struct fuse_setattr_in: valid is the first field; FATTR_KILL_SUIDGID is bit 11.
-    if Worker.serving.header.opcode == .setattr, Worker.serving.payload.count >= 4 {
-      let flags = Worker.serving.payload.loadUnaligned(fromByteOffset: 0, as: UInt32.self)
-      clearsSetID = flags & 1 << 11 != 0
+    if Worker.serving.header.opcode == .setattr,
+      let request = try? Request.SetAttributes(Worker.serving.payload, of: .setattr, .layout)
+    {
+      clearsSetID = request.selection.contains(.killSetID)
     }
   }
 }

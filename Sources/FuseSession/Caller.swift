@@ -1,4 +1,5 @@
 import CFuse3
+import FuseProtocol
 import Glibc
 
 /// Who makes a request. Meaningless in writes that the kernel makes from its cache.

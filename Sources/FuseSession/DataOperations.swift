@@ -53,7 +53,7 @@ extension OperationTable {
     }
     table.read = { request, node, size, offset, _ in
       let buffer = Worker.serving.output(size)
-      let flags = ReadFlags(rawValue: Worker.serving.transferFlags)
+      let flags = Worker.serving.readFlags
       Answer.call(request) { (operations) throws(Errno) in
         try operations.read(
           NodeID(node), into: buffer, at: UInt64(bitPattern: Int64(offset)), flags: flags)
@@ -63,7 +63,7 @@ extension OperationTable {
       }
     }
     table.write = { request, node, data, size, offset, _ in
-      let flags = WriteFlags(rawValue: Worker.serving.transferFlags)
+      let flags = Worker.serving.writeFlags
       Answer.call(request) { (operations) throws(Errno) in
         try operations.write(
           NodeID(node), UnsafeRawBufferPointer(start: data, count: size),

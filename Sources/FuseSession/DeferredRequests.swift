@@ -1,4 +1,5 @@
 import CFuse3
+import FuseProtocol
 import Glibc
 import Synchronization
 import SystemPackage
@@ -70,18 +71,17 @@ final class DeferredRequests: @unchecked Sendable {
 
   private static func question(of worker: Worker) -> Question? {
     let payload = worker.payload
-    switch worker.header.opcode {
-    case .lseek where payload.count >= 20:
-      // struct fuse_lseek_in: fh, offset, whence.
-      return .seek(
-        from: payload.loadUnaligned(fromByteOffset: 8, as: UInt64.self),
-        whence: payload.loadUnaligned(fromByteOffset: 16, as: UInt32.self))
-    case .bmap where payload.count >= 12:
-      // struct fuse_bmap_in: block, blocksize.
-      return .block(
-        at: payload.loadUnaligned(fromByteOffset: 0, as: UInt64.self),
-        size: payload.loadUnaligned(fromByteOffset: 8, as: UInt32.self))
-    default:
+    do throws(DecodingError) {
+      switch worker.header.opcode {
+      case .lseek:
+        let seek = try FuseProtocol.Request.Seek(payload, of: .lseek, .layout)
+        return .seek(from: seek.offset, whence: seek.whence)
+      case .bmap:
+        let map = try FuseProtocol.Request.MapBlock(payload, of: .bmap, .layout)
+        return .block(at: map.block, size: map.blockSize)
+      default: return nil
+      }
+    } catch {
       return nil
     }
   }
@@ -118,29 +118,19 @@ final class DeferredRequests: @unchecked Sendable {
   private func serve(_ request: Request, _ session: Session) {
     // Drops clean pages of the file, and writes dirty ones first.
     _ = fuse_lowlevel_notify_inval_inode(session.handle, request.node.rawValue, 0, 0)
-    var reply = ReplyHeader(length: UInt32(ReplyHeader.size), error: 0, unique: request.unique)
-    var position: UInt64 = 0
+    let worker = request.worker
     do throws(Errno) {
       switch request.question {
       case .seek(let offset, let whence):
-        position = try session.operations.seek(
+        let position = try session.operations.seek(
           request.node, from: offset, whence: CInt(bitPattern: whence))
+        worker.answer(request.unique, with: Reply.Seek(offset: position))
       case .block(let index, let size):
-        position = try session.operations.deviceBlock(of: request.node, at: index, size: size)
+        let block = try session.operations.deviceBlock(of: request.node, at: index, size: size)
+        worker.answer(request.unique, with: Reply.Block(block: block))
       }
-      reply.length += 8
     } catch {
-      reply.error = -error.rawValue
-    }
-    let parts = reply.error == 0 ? 2 : 1
-    withUnsafeMutableBytes(of: &reply) { head in
-      withUnsafeMutableBytes(of: &position) { body in
-        var pieces = [
-          iovec(iov_base: head.baseAddress, iov_len: head.count),
-          iovec(iov_base: body.baseAddress, iov_len: body.count),
-        ]
-        _ = writev(request.worker.descriptor, &pieces, CInt(parts))
-      }
+      worker.acknowledge(request.unique, error)
     }
   }
 }

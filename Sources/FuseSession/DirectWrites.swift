@@ -1,4 +1,5 @@
 import CFuse3
+import FuseProtocol
 import Glibc
 import SystemPackage
 
@@ -162,8 +163,6 @@ final class DirectWrites: @unchecked Sendable {
   }
 
   private func answer(_ held: Held) {
-    // struct fuse_write_out: size, padding.
-    var size = (UInt32(held.count), UInt32(0))
-    withUnsafeBytes(of: &size) { held.worker.answer(held.unique, $0) }
+    held.worker.answer(held.unique, with: Reply.Write(count: UInt32(held.count)))
   }
 }

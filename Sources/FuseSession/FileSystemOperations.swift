@@ -1,3 +1,4 @@
+import FuseProtocol
 import SystemPackage
 
 /// A file system as a session calls it.
@@ -107,13 +108,12 @@ extension FileSystemOperations {
 }
 
 /// How a read comes about (FUSE_READ_*).
-public struct ReadFlags: OptionSet, Sendable {
-  public let rawValue: UInt32
-  public init(rawValue: UInt32) { self.rawValue = rawValue }
+public typealias ReadFlags = FuseProtocol.ReadFlags
 
+extension ReadFlags {
   /// Into the caller's memory, past the kernel's page cache. The kernel names a lock owner in direct reads, and in no others
   /// (`fuse_send_read` in fs/fuse/file.c).
-  public static let direct = ReadFlags(rawValue: 2)
+  @inlinable public static var direct: Self { .lockOwner }
 }
 
 /// What of a file in the kernel's page cache may be stale after a direct write.
@@ -126,14 +126,13 @@ public enum StalePages: Sendable {
 }
 
 /// How a write comes about (FUSE_WRITE_*).
-public struct WriteFlags: OptionSet, Sendable {
-  public let rawValue: UInt32
-  public init(rawValue: UInt32) { self.rawValue = rawValue }
+public typealias WriteFlags = FuseProtocol.WriteFlags
 
+extension WriteFlags {
   /// From the kernel's page cache; times are kept there, and the caller is unknown.
-  public static let fromCache = WriteFlags(rawValue: 1)
+  @inlinable public static var fromCache: Self { .cache }
   /// From the caller's memory, past the page cache (`fuse_send_write`).
-  public static let direct = WriteFlags(rawValue: 2)
+  @inlinable public static var direct: Self { .lockOwner }
   /// The writer may not keep set-id bits.
-  public static let clearsSetID = WriteFlags(rawValue: 4)
+  @inlinable public static var clearsSetID: Self { .killSetID }
 }

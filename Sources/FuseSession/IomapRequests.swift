@@ -1,3 +1,4 @@
+import FuseProtocol
 import Glibc
 import IomapCache
 import SystemPackage
@@ -16,7 +17,7 @@ struct IomapRequests {
     case .iomapEnd: end()
     case .iomapIOEnd: complete()
     case .freeze:
-      let unlinked = worker.payload.count >= 8 ? worker.payload.loadUnaligned(as: UInt64.self) : 0
+      let unlinked = IomapWire.FreezeRequest(worker.payload)?.unlinked ?? 0
       acknowledge { () throws(Errno) in try operations.freeze(unlinked: unlinked) }
     case .unfreeze:
       acknowledge { () throws(Errno) in try operations.thaw() }

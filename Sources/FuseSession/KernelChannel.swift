@@ -1,4 +1,5 @@
 import CFuse3
+import FuseProtocol
 import Glibc
 import IomapCache
 import SystemPackage
@@ -53,11 +54,13 @@ extension KernelChannel {
   private func withInvalidation(
     of node: NodeID, offset: Int64, _ body: (UnsafeRawBufferPointer) -> Void
   ) {
-    // struct fuse_out_header, then struct fuse_notify_inval_inode_out. A count of 0 means all that is behind the offset.
-    var message:
-      (length: UInt32, code: Int32, unique: UInt64, node: UInt64, offset: Int64, count: Int64) =
-        (40, 2, 0, node.rawValue, offset, 0)
-    withUnsafeBytes(of: &message, body)
+    // A length of 0 means all that is behind the offset.
+    let invalidation = FuseProtocol.Notification.InvalidateInode(
+      nodeID: node.rawValue, offset: offset, length: 0)
+    withUnsafeTemporaryAllocation(byteCount: invalidation.messageSize, alignment: 8) { message in
+      invalidation.encodeWholeMessage(into: message)
+      body(UnsafeRawBufferPointer(message))
+    }
   }
 }
 

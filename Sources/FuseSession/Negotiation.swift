@@ -1,4 +1,5 @@
 import CFuse3
+import FuseProtocol
 import IomapCache
 
 /// What the session asks of the kernel when the connection is made (FUSE_INIT).
@@ -53,21 +54,16 @@ enum Negotiation {
     _ reply: UnsafeMutableRawBufferPointer, to request: UnsafeRawBufferPointer, usesIomap: Bool,
     mappedIDs: Bool = false
   ) {
-    guard reply.count >= flagsOffset + 4, request.count >= flagsOffset + 4 else { return }
-    let offered = request.loadUnaligned(fromByteOffset: flagsOffset, as: UInt32.self)
+    guard reply.count >= flagsOffset + 4, let offered = offer(request)?.flags else { return }
     var flags = reply.loadUnaligned(fromByteOffset: flagsOffset, as: UInt32.self)
-    flags |= offered & handleKillPrivilegesV2
-    // Mounts with mapped ids (FUSE_ALLOW_IDMAP, bit 40). The kernel wants to check permissions by itself for that, and says less of callers.
-    if mappedIDs, offered & IomapWire.initFlagExtension != 0, reply.count >= replyFlags2Offset + 4,
-      request.count >= requestFlags2Offset + 4
-    {
-      let offered2 = request.loadUnaligned(fromByteOffset: requestFlags2Offset, as: UInt32.self)
-      if offered2 & allowMappedIDs != 0 {
-        flags |= IomapWire.initFlagExtension
-        let flags2 = reply.loadUnaligned(fromByteOffset: replyFlags2Offset, as: UInt32.self)
-        reply.storeBytes(
-          of: flags2 | allowMappedIDs, toByteOffset: replyFlags2Offset, as: UInt32.self)
-      }
+    flags |= offered.intersection(.handleKillPrivilegesV2).low
+    // The kernel wants to check permissions by itself for mapped ids, and says less of callers.
+    if mappedIDs, offered.contains(.allowIDMapping), reply.count >= replyFlags2Offset + 4 {
+      flags |= InitFlags.extended.low
+      let flags2 = reply.loadUnaligned(fromByteOffset: replyFlags2Offset, as: UInt32.self)
+      reply.storeBytes(
+        of: flags2 | InitFlags.allowIDMapping.high, toByteOffset: replyFlags2Offset,
+        as: UInt32.self)
     }
     if usesIomap, reply.count >= replyFlags2Offset + 4 {
       flags |= IomapWire.initFlagExtension
@@ -80,12 +76,14 @@ enum Negotiation {
     reply.storeBytes(of: flags, toByteOffset: flagsOffset, as: UInt32.self)
   }
 
-  /// Whether the kernel offers iomap in its request.
+  /// Whether the kernel offers iomap in its request. Bit 43 means something else to kernels that do not name the minor of iomap.
   static func offersIomap(_ request: UnsafeRawBufferPointer) -> Bool {
-    guard request.count >= requestFlags2Offset + 4 else { return false }
-    let flags = request.loadUnaligned(fromByteOffset: flagsOffset, as: UInt32.self)
-    let flags2 = request.loadUnaligned(fromByteOffset: requestFlags2Offset, as: UInt32.self)
-    return flags & IomapWire.initFlagExtension != 0 && flags2 & IomapWire.initFlags2Iomap != 0
+    offer(request).map { $0.flags.hasIomap(minor: $0.minor) } ?? false
+  }
+
+  /// The payload of INIT; nil when it is none.
+  private static func offer(_ request: UnsafeRawBufferPointer) -> Request.Initialize? {
+    try? Request.Initialize(request, of: .initialize, .layout)
   }
 
   /// How many requests in the background (read-ahead, write-back, asynchronous direct I/O) the kernel sends at a time.
@@ -95,11 +93,7 @@ enum Negotiation {
   static let maximumReadAhead: UInt32 = 4 << 20
 
   static let minorOffset = 4
-  /// The flags in the payload of the request and of the reply.
+  /// In the payload of the reply.
   static let flagsOffset = 12
-  static let requestFlags2Offset = 16
   static let replyFlags2Offset = 32
-  /// In `flags2`.
-  private static let allowMappedIDs: UInt32 = 1 << 8
-  private static let handleKillPrivilegesV2: UInt32 = 1 << 28
 }

@@ -1,4 +1,5 @@
 import CFuse3
+import FuseProtocol
 import Glibc
 import IomapCache
 import Logging
@@ -24,8 +25,8 @@ public final class Session: @unchecked Sendable {
     public var keepsProcessorsAwake = false
     /// /dev/cpu_dma_latency, where another process has opened it for this one; the session closes it.
     public var wakefulnessDescriptor: CInt?
-    /// libfuse prints every request.
-    public var debug = false
+    /// Gets a line for each request, each reply and each notification, from any thread. Nil for none, which costs nothing.
+    public var trace: (@Sendable (String) -> Void)?
 
     public init() {}
   }
@@ -49,6 +50,8 @@ public final class Session: @unchecked Sendable {
   let iomap: IomapMode
   let options: Options
   let log = Logger(label: "fuse4fs.session")
+  /// Nil where no trace is wanted.
+  let trace: RequestTrace?
   /// The threads inside `run`.
   let leadership = Leadership()
   let wakefulness: ProcessorWakefulness
@@ -69,7 +72,8 @@ public final class Session: @unchecked Sendable {
     channel: any KernelChannel = DeviceChannel(), options: Options
   ) throws(Failure) {
     self.operations = operations
-    self.channel = channel
+    trace = options.trace.map { RequestTrace(print: $0) }
+    self.channel = trace.map { TracedChannel(channel, $0) } ?? channel
     self.iomap = IomapMode(iomap)
     self.options = options
     wakefulness = ProcessorWakefulness(
@@ -79,17 +83,16 @@ public final class Session: @unchecked Sendable {
     }
     transferMemory = memory
     var arguments = ["fuse4fs"]
-    if options.debug { arguments.append("-d") }
     if !options.mountOptions.isEmpty {
       arguments += ["-o", options.mountOptions.joined(separator: ",")]
     }
     var table = OperationTable.make()
-    guard let handle = Self.makeHandle(arguments, &table) else { throw .options }
+    guard let handle = Self.makeHandle(arguments, &table, trace) else { throw .options }
     self.handle = handle
   }
 
   private static func makeHandle(
-    _ arguments: [String], _ table: inout fuse_lowlevel_ops
+    _ arguments: [String], _ table: inout fuse_lowlevel_ops, _ trace: RequestTrace?
   ) -> OpaquePointer? {
     var pointers: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
     defer { for pointer in pointers { free(pointer) } }
@@ -97,7 +100,8 @@ public final class Session: @unchecked Sendable {
       var list = fuse_args(
         argc: CInt(arguments.count), argv: pointers.baseAddress, allocated: 0)
       defer { fuse_opt_free_args(&list) }
-      return cfuse_session_new(&list, &table, nil)
+      // What `Transport` gets; the session keeps it.
+      return cfuse_session_new(&list, &table, trace.map { Unmanaged.passUnretained($0).toOpaque() })
     }
   }
 
@@ -247,10 +251,11 @@ public final class Session: @unchecked Sendable {
       worker.processInLibrary()
       if !usesIomap { isInitialized.store(true, ordering: .releasing) }
     case .interrupt:
-      // Not by libfuse, which would wait for requests that it never sees. `struct fuse_interrupt_in` is the request's number.
-      guard worker.payload.count >= 8 else { return }
-      let unique = worker.payload.loadUnaligned(as: UInt64.self)
-      if !deferred.interrupt(unique) { interruptions.interrupt(unique) }
+      // Not by libfuse, which would wait for requests that it never sees.
+      guard let request = try? Request.Interrupt(worker.payload, of: .interrupt, .layout) else {
+        return
+      }
+      if !deferred.interrupt(request.unique) { interruptions.interrupt(request.unique) }
     case .fsync, .fsyncDirectory:
       guard synchronizations.add(worker, for: worker.header.node) else {
         return worker.processInLibrary()

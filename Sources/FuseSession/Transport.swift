@@ -1,4 +1,5 @@
 import CFuse3
+import FuseProtocol
 import Glibc
 
 /// How libfuse's answers reach the kernel: through the descriptor on which the thread's request came in.
@@ -6,9 +7,16 @@ enum Transport {
   static var customIO: fuse_custom_io {
     var io = fuse_custom_io()
     io.read = { descriptor, buffer, size, _ in Glibc.read(descriptor, buffer, size) }
-    io.writev = { descriptor, parts, count, _ in
-      guard let parts, let worker = Worker.current else { return writev(descriptor, parts, count) }
-      if worker.header.opcode == .initialize { Transport.amendInitialization(parts, count, worker) }
+    io.writev = { descriptor, parts, count, trace in
+      guard let parts else { return writev(descriptor, nil, count) }
+      let worker = Worker.current
+      if let worker, worker.header.opcode == .initialize {
+        Transport.amendInitialization(parts, count, worker)
+      }
+      if let trace {
+        Unmanaged<RequestTrace>.fromOpaque(trace).takeUnretainedValue().sends(parts, Int(count))
+      }
+      guard let worker else { return writev(descriptor, parts, count) }
       return writev(worker.descriptor, parts, count)
     }
     return io

@@ -1,4 +1,5 @@
 import CFuse3
+import FuseProtocol
 import Glibc
 import SystemPackage
 
@@ -55,16 +56,19 @@ final class Worker {
     return UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(size, buffer.count)])
   }
 
-  var header: RequestHeader { RequestHeader(request) }
+  var header: RequestHeader { RequestHeader(unchecked: request) }
 
   /// The bytes of the request behind its header.
   var payload: UnsafeRawBufferPointer {
     UnsafeRawBufferPointer(rebasing: request[RequestHeader.size...])
   }
 
-  /// The flags of a read or write: `read_flags`, `write_flags` in struct fuse_read_in and fuse_write_in.
-  var transferFlags: UInt32 {
-    payload.count >= 24 ? payload.loadUnaligned(fromByteOffset: 20, as: UInt32.self) : 0
+  /// Those of a READ.
+  var readFlags: ReadFlags { (try? Request.Read(payload, of: .read, .layout))?.readFlags ?? [] }
+
+  /// Those of a WRITE.
+  var writeFlags: WriteFlags {
+    (try? Request.Write(payload, of: .write, .layout))?.writeFlags ?? []
   }
 
   /// Makes this the calling thread's worker for as long as `body` runs.
@@ -90,7 +94,8 @@ final class Worker {
   }
 
   private func serveOne() {
-    switch header.duration(payload) {
+    if let trace = session.trace { trace.received(request) }
+    switch RequestDuration(header, payload) {
     case .short: session.dispatch(self)
     case .shortWrite:
       let start = Attention.now
@@ -165,6 +170,10 @@ final class Worker {
     send(error: 0, payload, to: header.unique)
   }
 
+  /// The same with a structure.
+  @discardableResult
+  func reply(with reply: some ReplyArguments) -> Bool { answer(header.unique, with: reply) }
+
   func reply(_ error: Errno) {
     send(
       error: -error.rawValue, UnsafeRawBufferPointer(start: nil, count: 0), to: header.unique)
@@ -183,10 +192,21 @@ final class Worker {
   }
 
   @discardableResult
+  func answer<R: ReplyArguments>(_ unique: UInt64, with reply: R) -> Bool {
+    let minor = NegotiatedProtocol.latestMinor
+    return withUnsafeTemporaryAllocation(byteCount: R.size(at: minor), alignment: 8) { bytes in
+      reply.encode(into: bytes, at: minor)
+      return send(error: 0, UnsafeRawBufferPointer(bytes), to: unique)
+    }
+  }
+
+  @discardableResult
   private func send(error: Int32, _ payload: UnsafeRawBufferPointer, to unique: UInt64) -> Bool {
-    var reply = ReplyHeader(
-      length: UInt32(ReplyHeader.size + payload.count), error: error, unique: unique)
-    return withUnsafeMutableBytes(of: &reply) { head in
+    let header = ReplyHeader(payloadSize: payload.count, error: error, unique: unique)
+    if let trace = session.trace { trace.sends(header, payload) }
+    var room = InlineArray<2, UInt64>(repeating: 0)
+    return withUnsafeMutableBytes(of: &room) { head in
+      header.encode(into: head)
       var parts = [
         iovec(iov_base: head.baseAddress, iov_len: ReplyHeader.size),
         iovec(

@@ -114,7 +114,7 @@ final class Mount: Sendable {
     sessionOptions.checksOpening = options.checkOpen
     sessionOptions.keepsProcessorsAwake = options.wantsProcessorsAwake
     sessionOptions.wakefulnessDescriptor = options.latencyDescriptor
-    sessionOptions.debug = options.debug
+    if options.debug { sessionOptions.trace = { Console.log($0) } }
     sessionOptions.timeGranularity = volume.timeGranularity
     sessionOptions.workerCount = options.singleThread ? 1 : workerCount
     return sessionOptions

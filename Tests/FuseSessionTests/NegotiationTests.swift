@@ -20,8 +20,9 @@ import Testing
     return reply
   }
 
-  private func request(_ flags: UInt32, _ flags2: UInt32) -> [UInt8] {
+  private func request(_ flags: UInt32, _ flags2: UInt32, minor: UInt32 = 99) -> [UInt8] {
     var request = fuse_init_in()
+    request.minor = minor
     request.flags = flags
     request.flags2 = flags2
     return bytes(of: request)
@@ -46,6 +47,14 @@ import Testing
   func seesWhetherIomapIsOffered(flags: UInt32, flags2: UInt32, isOffered: Bool) {
     request(flags, flags2).withUnsafeBytes {
       #expect(Negotiation.offersIomap($0) == isOffered)
+    }
+  }
+
+  /// From 7.3 on, mainline kernels mean pools of buffers for io_uring by the same bit.
+  @Test(arguments: [UInt32(0), 31, 45, 46, 98, 100, .max])
+  func theBitMeansIomapAtItsMinorOnly(minor: UInt32) {
+    request(1 << 30, 0x800, minor: minor).withUnsafeBytes {
+      #expect(!Negotiation.offersIomap($0))
     }
   }
 
