@@ -8,14 +8,15 @@ enum RequestDuration {
   case shortWrite
   case long
 
-  init(_ header: RequestHeader, _ payload: UnsafeRawBufferPointer) {
-    switch header.opcode {
-    case .read:
-      let size = (try? Request.Read(payload, of: .read, .layout))?.size
-      self = size.map { $0 <= Self.quickTransfer ? .short : .long } ?? .long
-    case .write:
-      let size = (try? Request.Write(payload, of: .write, .layout))?.data.count
-      self = size.map { $0 <= Self.quickTransfer ? .shortWrite : .long } ?? .long
+  @inline(__always)
+  init(_ opcode: Opcode?, _ payload: UnsafeRawBufferPointer) {
+    switch opcode {
+    case .read, .write:
+      guard let fields = Request.TransferFields(payload), fields.size <= Self.quickTransfer else {
+        self = .long
+        return
+      }
+      self = opcode == .write ? .shortWrite : .short
     case .fallocate, .copyFileRange, .copyFileRange64, .ioctl, .destroy, .freeze, .shutdown:
       self = .long
     default: self = .short
@@ -23,7 +24,7 @@ enum RequestDuration {
   }
 
   /// Bytes that are copied in less time than another thread needs to wake up.
-  private static let quickTransfer = 64 << 10
+  private static let quickTransfer: UInt32 = 64 << 10
 }
 
 extension NegotiatedProtocol {
@@ -32,8 +33,10 @@ extension NegotiatedProtocol {
 }
 
 extension RequestHeader {
+  @inline(__always)
   var node: NodeID { NodeID(nodeID) }
 
   /// The thread of the caller.
+  @inline(__always)
   var thread: Int32 { Int32(bitPattern: processID) }
 }

@@ -64,12 +64,10 @@ final class Worker {
   }
 
   /// Those of a READ.
-  var readFlags: ReadFlags { (try? Request.Read(payload, of: .read, .layout))?.readFlags ?? [] }
+  var readFlags: ReadFlags { ReadFlags(rawValue: Request.TransferFields(payload)?.flags ?? 0) }
 
   /// Those of a WRITE.
-  var writeFlags: WriteFlags {
-    (try? Request.Write(payload, of: .write, .layout))?.writeFlags ?? []
-  }
+  var writeFlags: WriteFlags { WriteFlags(rawValue: Request.TransferFields(payload)?.flags ?? 0) }
 
   /// Makes this the calling thread's worker for as long as `body` runs.
   func adopt(_ body: () -> Void) {
@@ -95,7 +93,7 @@ final class Worker {
 
   private func serveOne() {
     if let trace = session.trace { trace.received(request) }
-    switch RequestDuration(header, payload) {
+    switch RequestDuration(header.opcode, payload) {
     case .short: session.dispatch(self)
     case .shortWrite:
       let start = Attention.now

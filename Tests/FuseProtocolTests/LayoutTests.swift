@@ -184,6 +184,24 @@ import Testing
       })
   }
 
+  /// The same places in both structures.
+  @Test func transfers() {
+    let read = fuse_read_in(
+      fh: 1, offset: 2, size: 3, read_flags: 4, lock_owner: 5, flags: 6, padding: 7)
+    let write = fuse_write_in(
+      fh: 1, offset: 2, size: 3, write_flags: 4, lock_owner: 5, flags: 6, padding: 7)
+    for payload in [bytes(read), bytes(write)] {
+      payload.withUnsafeBytes { payload in
+        let fields = Request.TransferFields(payload)
+        #expect(fields?.size == 3 && fields?.flags == 4)
+        for length in 0..<24 {
+          #expect(
+            Request.TransferFields(UnsafeRawBufferPointer(rebasing: payload[..<length])) == nil)
+        }
+      }
+    }
+  }
+
   @Test func files() throws {
     #expect(
       try decode(fuse_open_in(flags: 1, open_flags: 1), .open, Request.Open.self) {

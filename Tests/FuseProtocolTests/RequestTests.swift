@@ -43,6 +43,21 @@ import Testing
     }
   }
 
+  /// Whatever the minor and the length, there is a request or an error; and never a request from more bytes than there are.
+  @Test(arguments: Golden.all) func anyMinorAndLength(_ golden: Golden) {
+    for minor in Array(0...NegotiatedProtocol.latestMinor) + [99] {
+      for flags in [[], InitFlags.setxattrExtension] {
+        for length in 0...golden.payload.count {
+          // A copy of exactly its size.
+          let error = Array(golden.payload[..<length]).withUnsafeBytes {
+            decodingError(golden.opcode, $0, NegotiatedProtocol(minor: minor, flags: flags))
+          }
+          if case .truncated(let needed, let there) = error?.flaw { #expect(needed > there) }
+        }
+      }
+    }
+  }
+
   private func decodingError(
     _ opcode: Opcode, _ bytes: UnsafeRawBufferPointer, _ negotiated: NegotiatedProtocol
   ) -> DecodingError? {

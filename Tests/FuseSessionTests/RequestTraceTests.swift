@@ -37,7 +37,8 @@ import Testing
     try kernel.initialize()
     let printed = lines.take()
     #expect(printed.count == 2)
-    #expect(printed.first?.contains(" INIT node 1 7.38, readahead 131072 bytes, ASYNC_READ ") == true)
+    #expect(
+      printed.first?.contains(" INIT node 1 7.38, readahead 131072 bytes, ASYNC_READ ") == true)
     #expect(printed.last?.contains(" INIT reply: 7.") == true)
     // What we have added to libfuse's answer is in it.
     #expect(printed.last?.contains(" HANDLE_KILLPRIV_V2") == true)

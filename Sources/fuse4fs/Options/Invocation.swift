@@ -63,7 +63,8 @@ private struct Command: ParsableCommand {
   @Flag(name: .customShort("f"), help: "Stay in the foreground.")
   var foreground = false
 
-  @Flag(name: .customShort("d"), help: "Say on standard error what happens; implies -f.")
+  @Flag(
+    name: .customShort("d"), help: "Print each request and reply on standard error; implies -f.")
   var debug = false
 
   @Flag(name: .customShort("s"), help: "Serve with a single thread.")
