@@ -168,7 +168,9 @@ final class FuzzedSession {
 
   /// The number of the request that the next message answers; nil when there is none.
   private func receive() -> UInt64? {
-    let count = recv(own, &buffer, buffer.count, 0)
+    var count: Int
+    // libFuzzer's alarm, every 31 seconds, ends a call that has a time limit, whatever SA_RESTART says (signal(7)).
+    repeat { count = recv(own, &buffer, buffer.count, 0) } while count < 0 && errno == EINTR
     guard count >= 16 else { return nil }
     let (length, unique) = buffer.withUnsafeBytes {
       ($0.loadUnaligned(as: UInt32.self), $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
