@@ -41,12 +41,14 @@ struct Serve: ParsableCommand {
       soundness = before == nil ? "clean" : "unclean"
       if before == nil {
         // There is damage that e2fsck does not know as such, but the kernel and this file system do: a name with a NUL in an attribute. It is
-        // recorded in the superblock, and nothing else is changed by it.
+        // recorded, and a file that cannot be freed stays on the orphan list; nothing else may be changed by it.
         let isDisputed = report.damage > 0
         if isDisputed { soundness = "disputed" }
-        if let after = try SoundnessCheck.complaint(about: disk, butMark: isDisputed) {
-          violation = "clean before, and afterwards \(after)"
-        }
+        let after =
+          isDisputed
+          ? try SoundnessCheck.complaintInRepair(of: disk)
+          : try SoundnessCheck.complaint(about: disk)
+        if let after { violation = "clean before, and afterwards \(after)" }
       }
     }
     let words = [
