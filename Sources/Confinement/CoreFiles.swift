@@ -4,7 +4,7 @@ import SystemPackage
 
 /// Memory of this process in files, and in the hands of its user's other processes.
 enum CoreFiles {
-  /// No core file is written, and nobody but root looks into this process (ptrace(2), /proc/PID/mem).
+  /// No core file is written, and only root looks into this process (ptrace(2), /proc/PID/mem).
   static func forbid() -> Errno? {
     let resource = __rlimit_resource_t(RLIMIT_CORE.rawValue)
     var limit = rlimit()

@@ -9,7 +9,7 @@ struct Attention {
   /// Nanoseconds.
   private static let longest: UInt64 = 60_000
   private static let shortest: UInt64 = 4_000
-  /// Somebody else needs the processor if the thread was not running for so long.
+  /// Another thread needs the processor if the thread was not running for so long.
   private static let interruption: UInt64 = 40_000
   /// A request that comes so soon after a look in vain was held up by the look: its sender has this processor.
   private static let heldUp: UInt64 = 12_000

@@ -2,7 +2,7 @@
 enum CallerIdentity {
   private static let unknown = UInt32.max
 
-  /// The ids of the request, or else those by which the thread accesses files; those of nobody where /proc tells nothing.
+  /// The ids of the request, or else those by which the thread accesses files; `UInt32.max` where /proc tells nothing.
   static func of(_ thread: Int32, userID: UInt32, groupID: UInt32) -> (UInt32, UInt32) {
     guard userID == unknown, let status = ThreadStatus(of: thread) else {
       return (userID, groupID)

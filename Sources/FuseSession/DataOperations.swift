@@ -87,12 +87,12 @@ extension OperationTable {
       }
     }
     table.lseek = { request, node, _, _, _ in
-      // With one thread nobody is there to receive the writes that must come first; the kernel then treats all of the file as
+      // With one thread there is no other to receive the writes that must come first; the kernel then treats all of the file as
       // data, which is always true enough.
       fuse_reply_err(request, ENOSYS)
     }
     table.bmap = { request, node, size, index in
-      // Without somebody to receive what the kernel has cached.
+      // Without a thread to receive what the kernel has cached.
       Answer.call(request) { (operations) throws(Errno) in
         try operations.deviceBlock(
           of: NodeID(node), at: index, size: UInt32(truncatingIfNeeded: size))
@@ -124,7 +124,7 @@ extension OperationTable {
   static func replyOpen(_ request: fuse_req_t?, _ file: UnsafeMutablePointer<fuse_file_info>?) {
     let handles = Worker.serving.session.handles
     handles.open()
-    // Nobody waits for the answer any more: no release will come.
+    // The caller does not wait for the answer any more: no release will come.
     if fuse_reply_open(request, file) == -ENOENT { handles.close() }
   }
 }

@@ -12,7 +12,7 @@ public protocol FileSystemOperations: AnyObject, Sendable {
   /// The kernel gives up `count` of its references.
   func forget(_ node: NodeID, count: UInt64)
 
-  /// `beforeWrite`: the kernel asks because somebody is about to write into its cache, and an error becomes theirs.
+  /// `beforeWrite`: the kernel asks because a program is about to write into its cache, and that program gets the error.
   func attributes(of node: NodeID, beforeWrite: Bool) throws(Errno) -> Attributes
   func setAttributes(of node: NodeID, to request: AttributeRequest, for caller: Caller)
     throws(Errno) -> Attributes
@@ -53,9 +53,9 @@ public protocol FileSystemOperations: AnyObject, Sendable {
 
   /// Everything written so far is on stable storage when this returns.
   func synchronize() throws(Errno)
-  /// Somebody has waited for `synchronize` because of a node, or of everything (nil). Throws what went wrong with its data before.
+  /// A caller has waited for `synchronize` because of a node, or of everything (nil). Throws what went wrong with its data before.
   func finishSynchronization(of node: NodeID?) throws(Errno)
-  /// The file system has been unmounted, and whoever did it waits for this to return: everything is on disk then, and the
+  /// The file system has been unmounted, and umount(8) waits for this to return: everything is on disk then, and the
   /// device closed. Does not come for every kind of mount.
   func destroy()
 

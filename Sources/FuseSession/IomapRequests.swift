@@ -67,7 +67,7 @@ struct IomapRequests {
     }
   }
 
-  /// A kernel that tells everything by IOEND is told that nobody wants to hear of this (ENOSYS), which is no error to it, and
+  /// A kernel that tells everything by IOEND is told that this request is not served (ENOSYS), which is no error to it, and
   /// saves a request for every write that makes a file grow.
   private func end() {
     guard session.iomapRevision == .v6 else { return worker.reply(.noFunction) }

@@ -6,9 +6,9 @@ import Glibc
 /// than most requests do. So the leader serves what is quickly done itself, and goes on reading. Before it does anything that
 /// may take its time, or waits, it passes the leadership on, and the others sleep until then.
 ///
-/// Whoever waits for another request to be served must not be the leader, or nobody would read that request.
+/// A thread that waits for another request to be served must first pass the leadership on, or no thread would read that request.
 final class Leadership: @unchecked Sendable {
-  /// 1 while nobody leads.
+  /// 1 while no thread leads.
   private let vacancy = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
 
   /// A write that takes so many nanoseconds while its thread leads may have been kept waiting, since the device is behind.

@@ -35,7 +35,7 @@ final class ListingHabits: Sendable {
     guard thread > 0 else { return true }
     let habit = habit(of: thread)
     guard offset == 0 else {
-      // The kernel knows that somebody has looked at those that came before.
+      // The kernel knows that a program has looked at those that came before.
       note(.needed, of: thread, in: directory)
       return true
     }

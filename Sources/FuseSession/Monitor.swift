@@ -29,7 +29,7 @@ public final class Monitor: @unchecked Sendable {
   /// Wakes one of them. Lock held.
   public func wakeOne() { pthread_cond_signal(condition) }
 
-  /// Returns when somebody wakes, or for no reason. Lock held.
+  /// Returns when another thread calls `wake`, or for no reason. Lock held.
   public func wait() {
     Session.willWait()
     pthread_cond_wait(condition, mutex)

@@ -32,7 +32,7 @@ enum Negotiation {
     want(FUSE_CAP_PARALLEL_DIROPS)
     want(FUSE_CAP_CACHE_SYMLINKS)
     if options.accessControlLists { want(FUSE_CAP_POSIX_ACL) }
-    // Not wanted: ATOMIC_O_TRUNC, since opening is declined; AUTO_INVAL_DATA, since nobody else changes the image; splice,
+    // Not wanted: ATOMIC_O_TRUNC, since opening is declined; AUTO_INVAL_DATA, since no other program changes the image; splice,
     // since replies are gathered from memory.
     connection.pointee.want = wanted
     // libfuse allows as many pages as the kernel may be set to take, of whatever size pages are here; reads follow.

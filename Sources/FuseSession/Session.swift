@@ -17,7 +17,7 @@ public final class Session: @unchecked Sendable {
     public var accessControlLists = true
     /// The mount may be given other ids by mount_setattr(2). Only with `default_permissions` among the mount options.
     public var mappedIDs = false
-    /// The file system is asked each time somebody opens a file.
+    /// The file system is asked each time a program opens a file.
     public var checksOpening = false
     /// What the file system can tell times apart by, in nanoseconds: 1 to 1,000,000,000.
     public var timeGranularity: UInt32 = 1
@@ -231,7 +231,7 @@ public final class Session: @unchecked Sendable {
     isStopping.load(ordering: .acquiring) || fuse_session_exited(handle) != 0
   }
 
-  /// Hands a request to whoever answers it.
+  /// Hands a request to the part that answers it.
   func dispatch(_ worker: Worker) {
     if usesIomap, let operations = iomap.operations,
       IomapRequests(session: self, operations: operations, worker: worker).serve()

@@ -162,7 +162,7 @@ final class Worker {
     fuse_session_process_buf(session.handle, &buffer)
   }
 
-  /// Answers the request without libfuse. False when nobody waits for the answer any more.
+  /// Answers the request without libfuse. False when the caller does not wait for the answer any more.
   @discardableResult
   func reply(_ payload: UnsafeRawBufferPointer) -> Bool {
     send(error: 0, payload, to: header.unique)
@@ -210,7 +210,7 @@ final class Worker {
         iovec(
           iov_base: UnsafeMutableRawPointer(mutating: payload.baseAddress), iov_len: payload.count),
       ]
-      // The kernel takes an answer whole or not at all, and not when nobody waits for it any more.
+      // The kernel takes an answer whole or not at all, and not when the caller does not wait for it any more.
       return writev(descriptor, &parts, payload.isEmpty ? 1 : 2) >= 0
     }
   }

@@ -228,7 +228,7 @@ final class Mount: Sendable {
     }
   }
 
-  /// The mount has ended: everything goes to disk, and the device is let go of. Once; whoever comes second waits for it.
+  /// The mount has ended: everything goes to disk, and the device is let go of. Once; a second caller waits for the first.
   private func end() {
     closing.withLock { result in
       guard result == nil else { return }

@@ -77,7 +77,7 @@ import Testing
     }
   }
 
-  /// Somebody else ran meanwhile.
+  /// Another thread ran meanwhile.
   @Test func stopsWhenInterrupted() {
     _ = wait(20_000)
     _ = wait(20_000)

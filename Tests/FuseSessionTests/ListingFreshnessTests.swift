@@ -83,13 +83,16 @@ import Testing
   /// Notes what the kernel is told.
   private final class Notifications: KernelChannel {
     let sent = Mutex<[[UInt8]]>([])
+    /// How many notifications may have kept the thread waiting that reads requests.
+    let waits = Mutex(0)
 
     func iomapSupport() -> IomapWire.SupportFlags { [] }
     func connect(_ descriptor: CInt) {}
     func register(device descriptor: CInt) throws(Errno) -> DeviceCookie { throw .noFunction }
     func forbidReclaim() throws(Errno) {}
     func clone() -> CInt? { nil }
-    func send(notification: UnsafeRawBufferPointer) throws(Errno) {
+    func send(notification: UnsafeRawBufferPointer) throws(Errno) { waits.withLock { $0 += 1 } }
+    func sendWithoutWaiting(notification: UnsafeRawBufferPointer) throws(Errno) {
       let bytes = Array(notification)
       sent.withLock { $0.append(bytes) }
     }
@@ -123,6 +126,7 @@ import Testing
     #expect(try read(from: 2) == 0)
     let sent = notifications.sent.withLock { $0 }
     #expect(sent.count == 1)
+    #expect(notifications.waits.withLock { $0 } == 0)
     let notification = try #require(sent.first)
     #expect(
       load(fuse_out_header.self, notification).error == Int32(FUSE_NOTIFY_INVAL_INODE.rawValue))

@@ -75,7 +75,7 @@ final class SocketKernel {
     worker.serve { !Self.hasRequest(worker.descriptor) }
   }
 
-  /// Whether there is a message that nobody has read.
+  /// Whether there is a message that has not been read.
   private static func hasRequest(_ descriptor: CInt) -> Bool {
     var byte: UInt8 = 0
     return recv(descriptor, &byte, 1, CInt(MSG_PEEK | MSG_DONTWAIT)) >= 0

@@ -25,7 +25,7 @@ enum Daemonizer {
     }
 
     close(ends[0])
-    // Whoever interrupts the command before the mount is usable wants no mount.
+    // A user who interrupts the command before the mount is usable wants no mount.
     _ = cfuse_set_parent_death_signal(SIGTERM)
     guard getppid() == starter else { _exit(ExitCode.mountFailure.rawValue) }
     setsid()

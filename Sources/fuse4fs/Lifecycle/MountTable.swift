@@ -10,7 +10,7 @@ struct MountTable {
     /// With the subtype: `fuse.fuse4fs`.
     let type: String
     let source: String
-    /// Whether nobody can write to the file system, through this mount or another one.
+    /// Whether no program can write to the file system, through this mount or another one.
     let isReadOnly: Bool
   }
 

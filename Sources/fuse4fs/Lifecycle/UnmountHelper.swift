@@ -88,7 +88,7 @@ final class UnmountHelper: Sendable {
     }
   }
 
-  /// For ps(1) and whoever else looks for processes by their names.
+  /// For ps(1) and other programs that look for processes by their names.
   private static func rename(_ title: String) {
     title.withCString { name in
       _ = cfuse_process_control(PR_SET_NAME, UInt(bitPattern: name), 0)

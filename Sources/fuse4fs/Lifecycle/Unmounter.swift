@@ -28,13 +28,13 @@ final class Unmounter: Sendable {
   }
 
   /// A signal asks for the end. What the kernel has cached is received, the mount point is released, and those who have
-  /// files open may go on for a while; whoever asks again does not want to wait for them.
+  /// files open may go on for a while; a user who asks again does not want to wait for them.
   func request() {
     if isDetached.exchange(true, ordering: .acquiringAndReleasing) {
       session.stop()
       return
     }
-    // On a thread of its own: it waits for requests to be served, and the next signal must find somebody.
+    // On a thread of its own: it waits for requests to be served, and the next signal must find a thread that takes it.
     let context = Unmanaged.passRetained(self)
     var thread = pthread_t()
     let code = pthread_create(
@@ -74,7 +74,7 @@ final class Unmounter: Sendable {
     session.stop()
   }
 
-  /// The session has ended; the mount point is released if nobody has done so.
+  /// The session has ended; the mount point is released if that has not been done.
   func finish() {
     hasEnded.store(true, ordering: .releasing)
     guard !isDetached.load(ordering: .acquiring) else { return }
