@@ -39,16 +39,16 @@ struct Serve: ParsableCommand {
     var violation = tour.violation ?? ""
     if isCheckable {
       soundness = before == nil ? "clean" : "unclean"
-      if before == nil {
-        // There is damage that e2fsck does not know as such, but the kernel and this file system do: a name with a NUL in an attribute. It is
-        // recorded, and a file that cannot be freed stays on the orphan list; nothing else may be changed by it.
-        let isDisputed = report.damage > 0
-        if isDisputed { soundness = "disputed" }
-        let after =
-          isDisputed
-          ? try SoundnessCheck.complaintInRepair(of: disk)
-          : try SoundnessCheck.complaint(about: disk)
-        if let after { violation = "clean before, and afterwards \(after)" }
+      if before == nil, let after = try SoundnessCheck.complaint(about: disk) {
+        // Some damage e2fsck does not know as such, which the kernel and the tour do: a name with a NUL in an attribute. A deleted file that has
+        // it cannot be freed, and stays on the orphan list, as with the kernel. More than that must not be left.
+        if report.damage > 0 {
+          soundness = "disputed"
+          let left = try SoundnessCheck.complaintOfPreening(disk)
+          if let left { violation = "clean before, and afterwards \(after), \(left)" }
+        } else {
+          violation = "clean before, and afterwards \(after)"
+        }
       }
     }
     let words = [
