@@ -1,7 +1,7 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// Of its own, so that nobody who builds fuse4fs builds this. scripts/fuzz builds it, with the sanitizers' flags.
+// A package of its own, so that a build of fuse4fs leaves it out. scripts/fuzz builds it, with the sanitizers' flags.
 let package = Package(
   name: "fuse4fs-fuzzing",
   dependencies: [.package(name: "fuse4fs", path: "..")],

@@ -77,10 +77,7 @@ struct OpenImage: ~Copyable, Sendable {
   /// A descriptor that was passed to us stays usable when its file cannot be opened by us, as long
   /// as it was opened for what we need. The copy shares its file description, and so the lock.
   private static func duplicate(ofDescriptorIn path: String, writable: Bool) -> Int32? {
-    let prefixes = ["/proc/self/fd/", "/dev/fd/"]
-    guard let prefix = prefixes.first(where: path.hasPrefix),
-      let number = Int32(path.dropFirst(prefix.count))
-    else { return nil }
+    guard let number = DescriptorPath.number(in: path) else { return nil }
     let flags = fcntl(number, F_GETFL)
     var byte: UInt8 = 0
     guard flags >= 0, pread(number, &byte, 1, 0) >= 0, !writable || flags & O_ACCMODE == O_RDWR

@@ -13,7 +13,7 @@ struct CallerMount: Sendable {
   ///
   /// - Throws: a mount failure where it is a descriptor that cannot be served.
   init?(_ mountpoint: String) throws(StartupFailure) {
-    guard let number = Self.number(in: mountpoint) else { return nil }
+    guard let number = DescriptorPath.number(in: mountpoint) else { return nil }
     var status = stat()
     guard fstat(number, &status) == 0 else {
       throw .mount(
@@ -40,14 +40,6 @@ struct CallerMount: Sendable {
 
   /// `major:minor` of /dev/fuse (FUSE_MINOR in the kernel's include/linux/miscdevice.h).
   private static let device = "10:229"
-
-  private static func number(in path: String) -> CInt? {
-    for prefix in ["/dev/fd/", "/proc/self/fd/"] where path.hasPrefix(prefix) {
-      let digits = path.dropFirst(prefix.count)
-      return digits.allSatisfy { ("0"..."9").contains($0) } ? CInt(digits) : nil
-    }
-    return nil
-  }
 
   /// The kernel reports an error for a descriptor that belongs to no mount, or to one that has ended.
   private static func isConnected(_ descriptor: CInt) -> Bool {

@@ -12,7 +12,7 @@ final class ServiceManager: Sendable {
   init() throws(StartupFailure) {
     guard let path = getenv("NOTIFY_SOCKET").map({ String(cString: $0) }), !path.isEmpty else {
       throw .usage(
-        "--systemd is for the commands of a unit that has NotifyAccess=all: NOTIFY_SOCKET is not set"
+        "--systemd is for the commands of a unit that has NotifyAccess=exec: NOTIFY_SOCKET is not set"
       )
     }
     let kind = CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
