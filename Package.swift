@@ -39,14 +39,17 @@ let package = Package(
       name: "Ext4", dependencies: ["CExt2FS", "IomapCache", "Journal", logging, system],
       swiftSettings: strict),
     .target(
-      name: "FuseSession", dependencies: ["CFuse3", "FuseProtocol", "IomapCache", logging, system],
+      name: "FuseTransport", dependencies: ["FuseProtocol", system], swiftSettings: strict),
+    .target(
+      name: "FuseServer",
+      dependencies: ["CFuse3", "FuseProtocol", "FuseTransport", "IomapCache", logging, system],
       swiftSettings: strict),
     .target(name: "Confinement", dependencies: ["CFuse3", system], swiftSettings: strict),
     .target(name: "PartitionTables", swiftSettings: strict),
     .executableTarget(
       name: "fuse4fs",
       dependencies: [
-        "CExt2FS", "CFuse3", "Confinement", "Ext4", "FuseSession", "IomapCache", "Journal",
+        "CExt2FS", "CFuse3", "Confinement", "Ext4", "FuseServer", "FuseTransport", "IomapCache", "Journal",
         "PartitionTables",
         argumentParser, logging, system,
       ],
@@ -68,7 +71,7 @@ let package = Package(
     .target(
       name: "FuzzTargets",
       dependencies: [
-        "CLinux", "Corruption", "Ext4", "FuseProtocol", "FuseSession", "IomapCache", "Journal",
+        "CLinux", "Corruption", "Ext4", "FuseProtocol", "FuseServer", "IomapCache", "Journal",
         "PartitionTables", "TestSupport", system,
       ], path: "Tests/Support/FuzzTargets", swiftSettings: strict),
     .testTarget(
@@ -89,7 +92,7 @@ let package = Package(
     .testTarget(
       name: "IomapTests",
       dependencies: [
-        "CLinux", "Ext4", "FuseSession", "IomapCache", "Journal", "KernelDouble", "TestSupport",
+        "CLinux", "Ext4", "FuseServer", "IomapCache", "Journal", "KernelDouble", "TestSupport",
         "fuse4fs", system,
       ], swiftSettings: strict),
     .testTarget(
@@ -103,8 +106,10 @@ let package = Package(
       name: "JournalTests", dependencies: ["CExt2FS", "CLinux", "Journal", "TestSupport", system],
       swiftSettings: strict),
     .testTarget(
-      name: "FuseSessionTests",
-      dependencies: ["CFuse3", "CLinux", "FuseProtocol", "FuseSession", "TestSupport", system],
+      name: "FuseServerTests",
+      dependencies: [
+        "CFuse3", "CLinux", "FuseProtocol", "FuseServer", "FuseTransport", "TestSupport", system,
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "Ext4Tests", dependencies: ["Ext4", "Journal", "TestSupport"],

@@ -1,6 +1,6 @@
 import CFuse3
 import Ext4
-import FuseSession
+import FuseServer
 import Glibc
 import Journal
 import Logging

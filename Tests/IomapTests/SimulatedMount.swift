@@ -7,7 +7,7 @@ import Synchronization
 import SystemPackage
 import TestSupport
 
-@testable import FuseSession
+@testable import FuseServer
 @testable import fuse4fs
 
 /// The whole daemon, from mount to unmount, in threads of this process, with a simulated kernel for a kernel.

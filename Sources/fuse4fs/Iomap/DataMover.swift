@@ -1,4 +1,4 @@
-import FuseSession
+import FuseServer
 import IomapCache
 
 /// Decides whether the kernel, if it can and may, or the daemon moves the data of files.

@@ -1,5 +1,6 @@
 import Ext4
-import FuseSession
+import FuseServer
+import FuseTransport
 import Glibc
 import IomapCache
 

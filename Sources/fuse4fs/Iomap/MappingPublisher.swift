@@ -1,5 +1,5 @@
 import Ext4
-import FuseSession
+import FuseServer
 import IomapCache
 import Synchronization
 import SystemPackage

@@ -1,5 +1,5 @@
 import Ext4
-import FuseSession
+import FuseTransport
 import Glibc
 import SystemPackage
 

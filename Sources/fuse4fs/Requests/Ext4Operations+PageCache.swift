@@ -1,5 +1,5 @@
 import Ext4
-import FuseSession
+import FuseServer
 
 // What the kernel's page cache may hold of files that are written directly.
 extension Ext4Operations {

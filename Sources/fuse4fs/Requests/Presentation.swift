@@ -1,5 +1,5 @@
 import Ext4
-import FuseSession
+import FuseServer
 import Glibc
 import IomapCache
 import SystemPackage

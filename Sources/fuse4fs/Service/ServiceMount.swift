@@ -1,5 +1,5 @@
 import CFuse3
-import FuseSession
+import FuseServer
 import Glibc
 import SystemPackage
 

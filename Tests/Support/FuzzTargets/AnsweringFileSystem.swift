@@ -1,4 +1,4 @@
-import FuseSession
+import FuseServer
 import Glibc
 import IomapCache
 import SystemPackage

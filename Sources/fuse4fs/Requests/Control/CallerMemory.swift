@@ -1,4 +1,4 @@
-import FuseSession
+import FuseServer
 import Glibc
 
 /// The memory of the process that waits for the answer to a request.

@@ -1,5 +1,5 @@
 import Ext4
-import FuseSession
+import FuseServer
 import SystemPackage
 
 /// The ioctls behind lsattr(1) and chattr(1) (include/uapi/linux/fs.h). Before it sets flags in either form, the kernel asks for

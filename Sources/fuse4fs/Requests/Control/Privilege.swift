@@ -1,4 +1,4 @@
-import FuseSession
+import FuseServer
 
 /// What a caller may do that the kernel leaves to the file system to decide.
 struct Privilege {

@@ -1,5 +1,5 @@
 import Ext4
-import FuseSession
+import FuseServer
 import SystemPackage
 
 /// How the shutdown ioctl ends writing (EXT4_GOING_FLAGS_*).
