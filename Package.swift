@@ -92,7 +92,8 @@ let package = Package(
     .testTarget(
       name: "IomapTests",
       dependencies: [
-        "CLinux", "Ext4", "FuseServer", "IomapCache", "Journal", "KernelDouble", "TestSupport",
+        "CLinux", "Ext4", "FuseServer", "FuseTransport", "IomapCache", "Journal", "KernelDouble",
+        "TestSupport",
         "fuse4fs", system,
       ], swiftSettings: strict),
     .testTarget(

@@ -6,6 +6,7 @@ import SystemPackage
 import Testing
 
 @testable import FuseServer
+@testable import FuseTransport
 
 /// SEEK_DATA, SEEK_HOLE and FIBMAP, which wait for the kernel's dirty pages.
 @Suite struct DeferredRequestTests {
@@ -24,8 +25,8 @@ import Testing
     options.workerCount = workers
     let kernel = try SocketKernel(options)
     try kernel.initialize()
-    kernel.session.deferred.start(kernel.session)
-    defer { kernel.session.deferred.stop() }
+    if workers > 1 { kernel.session.dispatch.deferred.start() }
+    defer { kernel.session.dispatch.deferred.stop() }
     try body(kernel)
   }
 
@@ -97,9 +98,9 @@ import Testing
     }
   }
 
-  /// When the session ends, workers go first; the descriptor on which an answer is still due must
+  /// When the session ends, the threads that read go first; the descriptor on which an answer is still due must
   /// outlive them, and its number must not become another file's.
-  @Test func anAnswerIsDueWhenItsWorkerIsGone() throws {
+  @Test func anAnswerIsDueWhenItsReaderIsGone() throws {
     try withKernel { kernel in
       let gate = DispatchSemaphore(value: 0)
       kernel.files.script.withLock { script in
@@ -118,8 +119,9 @@ import Testing
 
   @inline(never)
   private func serveAndLeave(_ kernel: SocketKernel) throws {
-    let worker = Worker(
-      session: kernel.session, index: 1, descriptor: dup(kernel.descriptor), ownsDescriptor: true)
-    try kernel.serve(FUSE_LSEEK.rawValue, node: 5, seek(4096, Int(SEEK_DATA)), by: worker)
+    let memory = try #require(TransferMemory(threadCount: 1))
+    let descriptor = KernelDescriptor(dup(kernel.descriptor), isOwned: true)
+    let reader = DeviceReader(try kernel.transport, on: descriptor, memory[0], ownMemory: memory)
+    try kernel.serve(FUSE_LSEEK.rawValue, node: 5, seek(4096, Int(SEEK_DATA)), by: reader)
   }
 }

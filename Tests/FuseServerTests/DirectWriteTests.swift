@@ -12,7 +12,7 @@ import Testing
     options.workerCount = workers
     let kernel = try SocketKernel(options)
     try kernel.initialize()
-    defer { kernel.session.directWrites.stop() }
+    defer { kernel.session.dispatch.directWrites.stop() }
     try body(kernel)
   }
 

@@ -8,6 +8,7 @@ import TestSupport
 import Testing
 
 @testable import FuseServer
+@testable import FuseTransport
 
 /// FUSE_INTERRUPT: what is under way ends with EINTR once its caller is being killed, and for no other signal.
 @Suite struct InterruptionTests {
@@ -57,8 +58,8 @@ import Testing
         return offset
       }
     }
-    kernel.session.deferred.start(kernel.session)
-    defer { kernel.session.deferred.stop() }
+    kernel.session.dispatch.deferred.start()
+    defer { kernel.session.dispatch.deferred.stop() }
     try body(kernel)
   }
 

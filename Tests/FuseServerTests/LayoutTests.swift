@@ -57,10 +57,6 @@ import Testing
     #expect(header.unique == 0x1112_1314_1516_1718)
   }
 
-  @Test func flagsOfTheInitialization() {
-    #expect(Negotiation.flagsOffset == MemoryLayout<fuse_init_out>.offset(of: \.flags))
-  }
-
   @Test func writeFlags() {
     #expect(WriteFlags.fromCache.rawValue == UInt32(FUSE_WRITE_CACHE))
     #expect(WriteFlags.clearsSetID.rawValue == UInt32(FUSE_WRITE_KILL_SUIDGID))

@@ -6,6 +6,7 @@ import TestSupport
 import Testing
 
 @testable import FuseServer
+@testable import FuseTransport
 
 /// Requests as the kernel sends them, to what the operations see and the kernel gets back.
 @Suite struct SessionTests {
@@ -73,15 +74,36 @@ import Testing
   @Test func aMessageTooShortForARequestEndsTheService() throws {
     let kernel = try SocketKernel()
     var calls = 0
-    var ends: [CInt] = [-1, -1]
-    #expect(socketpair(AF_UNIX, CInt(SOCK_SEQPACKET.rawValue), 0, &ends) == 0)
-    defer { for end in ends { close(end) } }
-    #expect(send(ends[0], [UInt8](repeating: 0, count: 39), 39, 0) == 39)
-    Worker(session: kernel.session, index: 0, descriptor: ends[1], ownsDescriptor: false).serve {
+    try kernel.sendRaw([UInt8](repeating: 0, count: 39))
+    try kernel.transport.serve {
       calls += 1
       return calls > 10
     }
     #expect(calls < 10)
+  }
+
+  @Test func nothingIsServedBeforeInitialization() throws {
+    let kernel = try SocketKernel()
+    #expect(try kernel.ask(FUSE_STATFS.rawValue).error == -EIO)
+    try kernel.serve(FUSE_FORGET.rawValue, node: 5, bytes(of: fuse_forget_in(nlookup: 3)))
+    #expect(kernel.isSilent)
+    #expect(kernel.files.script.withLock { $0.forgotten }.isEmpty)
+  }
+
+  /// What cannot be decoded, and what servers need not have.
+  @Test func requestsThatAreRefused() throws {
+    let kernel = try initialized()
+    #expect(try kernel.ask(99).error == -ENOSYS)
+    #expect(try kernel.ask(FUSE_GETATTR.rawValue, [1, 2, 3]).error == -EINVAL)
+    #expect(try kernel.ask(FUSE_LOOKUP.rawValue, Array("no end".utf8)).error == -EINVAL)
+    #expect(try kernel.ask(FUSE_STATFS.rawValue, [0]).error == -EINVAL)
+    #expect(
+      try kernel.ask(FUSE_ACCESS.rawValue, bytes(of: fuse_access_in())).error == -ENOSYS)
+    // IOMAP_BEGIN, where iomap was not agreed on.
+    #expect(try kernel.ask(4094, [UInt8](repeating: 0, count: 32)).error == -ENOSYS)
+    try kernel.serve(FUSE_FORGET.rawValue, node: 5, [0])
+    try kernel.serve(FUSE_BATCH_FORGET.rawValue, node: 0, [0xFF, 0, 0, 0, 0, 0, 0, 0])
+    #expect(kernel.isSilent)
   }
 
   // MARK: Names

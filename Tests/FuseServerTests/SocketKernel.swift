@@ -5,6 +5,7 @@ import SystemPackage
 import TestSupport
 
 @testable import FuseServer
+@testable import FuseTransport
 
 /// A session whose kernel is the test: requests and replies go through a pair of sockets, each message
 /// in one piece as with /dev/fuse. Nothing is mounted.
@@ -18,7 +19,6 @@ final class SocketKernel {
 
   let files = ScriptedFileSystem()
   let session: Session
-  let worker: Worker
   /// The session's end.
   let descriptor: CInt
   private let own: CInt
@@ -34,14 +34,17 @@ final class SocketKernel {
     own = ends[0]
     descriptor = ends[1]
     session = try Session(files, channel: channel, options: options)
-    worker = Worker(session: session, index: 0, descriptor: descriptor, ownsDescriptor: false)
+    session.attach(descriptor)
     var patience = timeval(tv_sec: 5, tv_usec: 0)
     setsockopt(
       own, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
-    // The library closes its descriptor itself.
-    var io = Transport.customIO
-    let code = cfuse_session_custom_io(session.handle, &io, dup(descriptor))
-    guard code == 0 else { throw Errno(rawValue: -code) }
+  }
+
+  var transport: DeviceTransport {
+    get throws {
+      guard let transport = session.transport else { throw Failure("there is no transport") }
+      return transport
+    }
   }
 
   deinit {
@@ -63,16 +66,26 @@ final class SocketKernel {
     return bytes(of: header) + payload
   }
 
-  /// Sends a request and has `worker` serve it.
+  /// Sends a request and has it served: by the session's first thread, or by `reader`.
   func serve(
-    _ opcode: UInt32, node: UInt64 = 1, _ payload: [UInt8] = [], by worker: Worker? = nil
+    _ opcode: UInt32, node: UInt64 = 1, _ payload: [UInt8] = [], by reader: DeviceReader? = nil
   ) throws {
     let message = request(opcode, node, payload)
     guard send(own, message, message.count, 0) == message.count else {
       throw Errno(rawValue: errno)
     }
-    let worker = worker ?? self.worker
-    worker.serve { !Self.hasRequest(worker.descriptor) }
+    if let reader {
+      reader.serve { !Self.hasRequest(descriptor) }
+    } else {
+      try transport.serve { !Self.hasRequest(descriptor) }
+    }
+  }
+
+  /// Sends bytes that need be no request.
+  func sendRaw(_ message: [UInt8]) throws {
+    guard send(own, message, message.count, 0) == message.count else {
+      throw Errno(rawValue: errno)
+    }
   }
 
   /// Whether there is a message that has not been read.

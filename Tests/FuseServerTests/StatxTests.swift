@@ -16,7 +16,7 @@ import Testing
     var bytes: [UInt8] = []
 
     mutating func append<T: FixedWidthInteger & BitwiseCopyable>(_ values: T...) {
-      for value in values { bytes += FuseSessionTests.bytes(of: value) }
+      for value in values { bytes += FuseServerTests.bytes(of: value) }
     }
 
     /// struct fuse_sx_time.
@@ -51,6 +51,7 @@ import Testing
 
   @Test func aFileWithABirthTime() throws {
     let kernel = try SocketKernel()
+    try kernel.initialize()
     let birth = timespec(tv_sec: 0x0A0B_0C0D_0E, tv_nsec: 987_654_321)
     let attributes = Attributes.sample(birthTime: birth)
     kernel.files.script.withLock { $0.attributes = .success(attributes) }
@@ -66,6 +67,7 @@ import Testing
 
   @Test func aDeviceWithoutABirthTime() throws {
     let kernel = try SocketKernel()
+    try kernel.initialize()
     var attributes = Attributes.sample(mode: 0o020_600)
     // new_encode_dev(MKDEV(0x9AB, 0x12345))
     attributes.device = 0x45 | 0x9AB << 8 | 0x123 << 20
@@ -80,6 +82,7 @@ import Testing
 
   @Test func anError() throws {
     let kernel = try SocketKernel()
+    try kernel.initialize()
     kernel.files.script.withLock { $0.attributes = .failure(.staleNFSFileHandle) }
     let reply = try kernel.ask(opcode, node: 5, request)
     #expect(reply.error == -ESTALE)

@@ -49,7 +49,7 @@ import Testing
         node: NodeID(77), generation: 5, attributes: .sample(mode: 0o100_600))
     }
     #expect(try kernel.ask(opcode, node: 9, request).error == 0)
-    #expect(kernel.session.handles.waitForNone(seconds: 0) == isOpeningDeclined)
+    #expect(kernel.session.dispatch.handles.waitForNone(seconds: 0) == isOpeningDeclined)
   }
 
   @Test func errorsAreAnswered() throws {

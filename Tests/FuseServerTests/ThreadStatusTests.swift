@@ -3,6 +3,7 @@ import Glibc
 import Testing
 
 @testable import FuseServer
+@testable import FuseTransport
 
 @Suite struct ThreadStatusTests {
   @Test func tellsIDsAndCapabilities() throws {

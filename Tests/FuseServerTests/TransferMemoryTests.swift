@@ -1,16 +1,16 @@
 import Glibc
 import Testing
 
-@testable import FuseServer
+@testable import FuseTransport
 
 @Suite struct TransferMemoryTests {
   @Test(
-    "Each worker has pages of its own, as large as a request and an answer can be",
+    "Each thread has pages of its own, as large as a request and an answer can be",
     arguments: [1, 4, 16])
-  func pagesOfTheirOwn(workers: Int) throws {
-    let memory = try #require(TransferMemory(workerCount: workers))
+  func pagesOfTheirOwn(threads: Int) throws {
+    let memory = try #require(TransferMemory(threadCount: threads))
     var taken: [Range<UInt>] = []
-    for index in 0..<workers {
+    for index in 0..<threads {
       let buffers = memory[index]
       #expect(buffers.output.count == TransferMemory.maximumTransfer)
       #expect(buffers.input.count >= TransferMemory.maximumTransfer + 4096)

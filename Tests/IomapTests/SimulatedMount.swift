@@ -8,6 +8,7 @@ import SystemPackage
 import TestSupport
 
 @testable import FuseServer
+@testable import FuseTransport
 @testable import fuse4fs
 
 /// The whole daemon, from mount to unmount, in threads of this process, with a simulated kernel for a kernel.
@@ -122,10 +123,8 @@ final class Bridge: KernelChannel, BlockDeviceObserver, @unchecked Sendable {
   func clone() -> CInt? { dup(descriptor) }
 
   func send(notification: UnsafeRawBufferPointer) throws(Errno) {
-    let handling = Worker.current.map {
-      $0.request.loadUnaligned(fromByteOffset: 4, as: UInt32.self)
-    }
-    if let error = kernel.notify(notification, handling: handling ?? 0) { throw error }
+    let handling = Exchange.current?.header.rawOpcode ?? 0
+    if let error = kernel.notify(notification, handling: handling) { throw error }
   }
 
   func didRead(_ count: Int, at offset: UInt64) {

@@ -3,17 +3,17 @@ import SystemPackage
 import TestSupport
 import Testing
 
-@testable import FuseServer
+@testable import FuseTransport
 
 /// What is wished for of processors, read back from a file in the place of the device.
-@Suite struct ProcessorWakefulnessTests {
+@Suite struct CPULatencyRequestTests {
   private func wishes(
-    isWanted: Bool = true, _ body: (ProcessorWakefulness) -> Void
+    isWanted: Bool = true, _ body: (CPULatencyRequest) -> Void
   ) throws -> [Int32] {
     try Scratch.with { scratch in
       let path = scratch.appending("device")
       try Syscall.close(try Syscall.open(path, O_CREAT | O_RDWR))
-      body(ProcessorWakefulness(isWanted: isWanted, path: path.string))
+      body(CPULatencyRequest(isWanted: isWanted, path: path.string))
       let bytes = try Syscall.withOpen(path, O_RDONLY) { (file) throws(Errno) in
         try Syscall.read(file, count: 4096, at: 0)
       }
@@ -58,7 +58,7 @@ import Testing
 
   /// As for ordinary users, who may not open it.
   @Test func noDevice() {
-    let wakefulness = ProcessorWakefulness(isWanted: true, path: "/nowhere/at/all")
+    let wakefulness = CPULatencyRequest(isWanted: true, path: "/nowhere/at/all")
     for _ in 0..<100 { wakefulness.noteRequest(afterSleeping: nil) }
     #expect(!wakefulness.isHeld)
     wakefulness.release()

@@ -1,32 +1,32 @@
 import Testing
 
-@testable import FuseServer
+@testable import FuseTransport
 
-/// How long the leader looks for requests, against a clock of its own. Times are in nanoseconds.
-@Suite final class AttentionTests {
-  private var attention = Attention(processors: 2)
+/// How long the reader looks for requests, against a clock of its own. Times are in nanoseconds.
+@Suite final class AdaptivePollingTests {
+  private var polling = AdaptivePolling(processors: 2)
   private var now: UInt64 = 1_000_000
 
-  init() { attention.begin() }
+  init() { polling.begin() }
 
   /// A request comes `delay` after the first look; a look takes 1 µs. Returns for how long it was looked, nil if it was slept as well.
   private func wait(_ delay: UInt64, lookTakes: UInt64 = 1000) -> UInt64? {
     let start = now
     while true {
       if now - start >= delay {
-        attention.found(afterSleeping: nil)
+        polling.found(afterSleeping: nil)
         return now - start
       }
-      guard attention.looksAgain(at: now) else { break }
+      guard polling.looksAgain(at: now) else { break }
       now += lookTakes
     }
     let slept = start + delay - now
     now = start + delay
-    attention.found(afterSleeping: slept)
+    polling.found(afterSleeping: slept)
     return nil
   }
 
-  private func looksAgain() -> Bool { attention.looksAgain(at: now) }
+  private func looksAgain() -> Bool { polling.looksAgain(at: now) }
 
   @Test func sleepsFirst() {
     #expect(wait(20_000) == nil)
@@ -51,12 +51,12 @@ import Testing
     var looks = 0
     for _ in 0..<20 {
       let start = now
-      while attention.looksAgain(at: now) {
+      while polling.looksAgain(at: now) {
         now += 1000
         looks += 1
       }
       now = start + 5_000_000
-      attention.found(afterSleeping: 4_000_000)
+      polling.found(afterSleeping: 4_000_000)
     }
     #expect(looks > 0 && looks < 200)
     #expect(!looksAgain())
@@ -67,13 +67,13 @@ import Testing
     _ = wait(20_000)
     _ = wait(20_000)
     // Looked for the whole window in vain.
-    while attention.looksAgain(at: now) { now += 1000 }
+    while polling.looksAgain(at: now) { now += 1000 }
     now += 5000
-    attention.found(afterSleeping: 5000)
+    polling.found(afterSleeping: 5000)
     for _ in 0..<100 {
       #expect(!looksAgain())
       now += 5000
-      attention.found(afterSleeping: 5000)
+      polling.found(afterSleeping: 5000)
     }
   }
 
@@ -81,16 +81,16 @@ import Testing
   @Test func stopsWhenInterrupted() {
     _ = wait(20_000)
     _ = wait(20_000)
-    let isLooking = [attention.looksAgain(at: now), attention.looksAgain(at: now + 100_000)]
+    let isLooking = [polling.looksAgain(at: now), polling.looksAgain(at: now + 100_000)]
     #expect(isLooking == [true, false])
   }
 
   @Test func oneProcessorIsForTheSender() {
-    var attention = Attention(processors: 1)
+    var polling = AdaptivePolling(processors: 1)
     for _ in 0..<10 {
-      let looksAgain = attention.looksAgain(at: 1000)
+      let looksAgain = polling.looksAgain(at: 1000)
       #expect(!looksAgain)
-      attention.found(afterSleeping: 1000)
+      polling.found(afterSleeping: 1000)
     }
   }
 }
