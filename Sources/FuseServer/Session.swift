@@ -179,6 +179,12 @@ extension Session {
   /// does so from here on.
   public static func willWait() { Exchange.threadWillWait() }
 
+  /// Whether the calling thread may wait. One that may not gives its request up with `Exchange.wouldWait`, and another thread serves it.
+  public static var mayWait: Bool { Exchange.current?.mayWait ?? true }
+
+  /// The request that the calling thread serves has changed something: the thread serves it to the end.
+  public static func noteChange() { Exchange.current?.mayWait = true }
+
   /// Whether the request that the calling thread serves should end: its caller is being killed, or the session ends. To be called
   /// between the steps of what may take long.
   public static var isCallerGone: Bool { ServedRequest.current?.isCallerGone ?? false }

@@ -23,6 +23,8 @@ public final class Exchange: @unchecked Sendable {
   }
   /// What the request was handed to last.
   public private(set) unowned(unsafe) var server: (any RequestServer)?
+  /// Whether the thread may wait while it serves this request. One that may not answers with `wouldWait`, before it has changed anything.
+  public var mayWait = true
   /// Called once the server has returned, on the same thread, and forgotten then.
   public var afterReply: (() -> Void)?
 

@@ -32,8 +32,8 @@ public final class BlockDevice: Sendable {
   /// Bytes from there that belong to the file system.
   public let byteCount: Int64
   public let isWritable: Bool
-  /// Called by a thread that is about to wait: for the device here, for a lock elsewhere.
-  public let willWait: @Sendable () -> Void
+  /// What threads do that would have to wait: for the device here, for a lock elsewhere.
+  public let waits: WaitPolicy
   private let observer: (any BlockDeviceObserver)?
   /// Sees what is done with the locks of the file system on the device.
   public let lockObserver: (any LockObserver)?
@@ -46,7 +46,7 @@ public final class BlockDevice: Sendable {
   public init(
     fileDescriptor: CInt, byteOffset: Int64, byteCount: Int64, isWritable: Bool,
     observer: (any BlockDeviceObserver)? = nil, lockObserver: (any LockObserver)? = nil,
-    willWait: @escaping @Sendable () -> Void = {}
+    waits: WaitPolicy = WaitPolicy()
   ) {
     self.fileDescriptor = fileDescriptor
     self.byteOffset = byteOffset
@@ -54,22 +54,31 @@ public final class BlockDevice: Sendable {
     self.isWritable = isWritable
     self.observer = observer
     self.lockObserver = lockObserver
-    self.willWait = willWait
+    self.waits = waits
     knownEnd = Atomic(Self.end(of: fileDescriptor) ?? 0)
   }
+
+  /// The calling thread is about to wait.
+  public func willWait() { waits.willWait() }
 
   /// From now on every write is EIO, and nothing is flushed.
   public func stopWriting() {
     isStopped.store(true, ordering: .releasing)
   }
 
-  /// Fills `buffer` from `offset`; a range that is not wholly within the device is EIO.
-  public func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(Errno) {
+  /// Fills `buffer` from `offset`; a range that is not wholly within the device is EIO. `mayGiveUp`: `Errno.wouldWait` where the calling thread
+  /// does not want to wait for the device.
+  public func read(
+    into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64, mayGiveUp: Bool = false
+  ) throws(Errno) {
     try check(UInt64(buffer.count), at: offset)
     try observer?.willRead(buffer.count, at: offset)
     defer { observer?.didRead(buffer.count, at: offset) }
     var done = readCached(into: buffer, at: offset)
-    if done < buffer.count { willWait() }
+    if done < buffer.count {
+      if mayGiveUp, waits.givesUp() { throw .wouldWait }
+      willWait()
+    }
     while done < buffer.count {
       let count = pread(
         fileDescriptor, buffer.baseAddress! + done, buffer.count - done,

@@ -64,7 +64,9 @@ final class Mount: Sendable {
       fileDescriptor: data.device?.descriptor ?? image.fileDescriptor,
       byteOffset: data.device == nil ? image.byteOffset : 0, byteCount: image.byteCount,
       isWritable: image.isWritable, observer: surroundings.observer,
-      willWait: { Session.willWait() })
+      waits: WaitPolicy(
+        givesUp: { !Session.mayWait }, willWait: { Session.willWait() },
+        hasChanged: { Session.noteChange() }))
     var volumeOptions = Volume.Options(options)
     volumeOptions.journal = JournalSurroundings(image, journals)
     volumeOptions.isCallerGone = { Session.isCallerGone }

@@ -84,9 +84,9 @@ import Testing
         inode.isTrimAnnounced.store(true, ordering: .releasing)
       }
       if purpose == .write {
-        inode.io.withReadLock(announce)
+        try inode.io.withReadLock(announce)
       } else {
-        inode.io.withWriteLock(announce)
+        inode.io.waitForWriteLock(announce)
       }
       answered.wait()
       try Self.expectKept(inode)

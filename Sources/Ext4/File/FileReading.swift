@@ -51,7 +51,9 @@ extension Inode {
       }
     }
     do throws(Errno) {
-      try volume.device.read(into: buffer, at: address.rawValue)
+      try volume.device.read(into: buffer, at: address.rawValue, mayGiveUp: true)
+    } catch .wouldWait {
+      throw .errno(.wouldWait)
     } catch {
       throw .library(code: Int(error.rawValue), doing: "reading file data", number)
     }

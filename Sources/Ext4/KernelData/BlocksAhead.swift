@@ -48,7 +48,7 @@ extension Inode {
 
   /// Announces that blocks behind the end will be freed. Returns what the kernel must forget; nil when there is nothing to do.
   public func announceTrim() -> FileOffset? {
-    io.withWriteLock {
+    io.waitForWriteLock {
       guard openCount.load(ordering: .acquiring) <= 0,
         let blocks = volume.metadata.withLock({ trimmable })
       else { return nil }

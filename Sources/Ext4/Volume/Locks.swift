@@ -32,10 +32,12 @@ final class ReadWriteLock: @unchecked Sendable {
     lock.deallocate()
   }
 
+  /// `wouldWait` where the calling thread does not want to wait for the lock.
   @inline(__always)
-  func withReadLock<R, E>(_ body: () throws(E) -> R) throws(E) -> R {
+  func withReadLock<R>(_ body: () throws(Ext4Error) -> R) throws(Ext4Error) -> R {
     if let observer = device.lockObserver { willTake(observer, shared: true) }
     if pthread_rwlock_tryrdlock(lock) != 0 {
+      if device.waits.givesUp() { throw .errno(.wouldWait) }
       device.willWait()
       pthread_rwlock_rdlock(lock)
     }
@@ -43,15 +45,28 @@ final class ReadWriteLock: @unchecked Sendable {
     return try body()
   }
 
+  /// `wouldWait` where the calling thread does not want to wait for the lock.
   @inline(__always)
-  func withWriteLock<R, E>(_ body: () throws(E) -> R) throws(E) -> R {
+  func withWriteLock<R>(_ body: () throws(Ext4Error) -> R) throws(Ext4Error) -> R {
+    if let observer = device.lockObserver { willTake(observer, shared: false) }
+    if pthread_rwlock_trywrlock(lock) != 0 {
+      if device.waits.givesUp() { throw .errno(.wouldWait) }
+      device.willWait()
+      pthread_rwlock_wrlock(lock)
+    }
+    defer { unlock() }
+    return try body()
+  }
+
+  /// The same, and the thread waits in any case.
+  func waitForWriteLock<R>(_ body: () -> R) -> R {
     if let observer = device.lockObserver { willTake(observer, shared: false) }
     if pthread_rwlock_trywrlock(lock) != 0 {
       device.willWait()
       pthread_rwlock_wrlock(lock)
     }
     defer { unlock() }
-    return try body()
+    return body()
   }
 
   @inline(__always)
@@ -99,15 +114,38 @@ final class MetadataLock: @unchecked Sendable {
   @inline(__always)
   func withLock<R, E>(_ body: () throws(E) -> R) throws(E) -> R {
     if let observer = device.lockObserver { willTake(observer) }
-    if pthread_mutex_trylock(lock) != 0 {
-      device.willWait()
-      waiting.wrappingAdd(1, ordering: .relaxed)
-      pthread_mutex_lock(lock)
-      waiting.wrappingSubtract(1, ordering: .relaxed)
-      turns.wrappingAdd(1, ordering: .relaxed)
-    }
+    if pthread_mutex_trylock(lock) != 0 { wait() }
     defer { unlock() }
     return try body()
+  }
+
+  /// The same, and `wouldWait` where the calling thread does not want to wait for the lock. It is held for microseconds as a rule, for which
+  /// another thread would need longer to begin than this one to look again.
+  @inline(__always)
+  func withLockOrGivingUp<R>(_ body: () throws(Ext4Error) -> R) throws(Ext4Error) -> R {
+    if let observer = device.lockObserver { willTake(observer) }
+    if pthread_mutex_trylock(lock) != 0 { try waitOrGiveUp() }
+    defer { unlock() }
+    return try body()
+  }
+
+  private static let looks = 200
+
+  @inline(never)
+  private func waitOrGiveUp() throws(Ext4Error) {
+    if device.waits.givesUp() {
+      for _ in 0..<Self.looks where pthread_mutex_trylock(lock) == 0 { return }
+      throw .errno(.wouldWait)
+    }
+    wait()
+  }
+
+  private func wait() {
+    device.willWait()
+    waiting.wrappingAdd(1, ordering: .relaxed)
+    pthread_mutex_lock(lock)
+    waiting.wrappingSubtract(1, ordering: .relaxed)
+    turns.wrappingAdd(1, ordering: .relaxed)
   }
 
   @inline(__always)
@@ -138,5 +176,12 @@ final class MetadataLock: @unchecked Sendable {
       }
       usleep(50)
     }
+  }
+}
+
+extension Volume {
+  /// To be called before what makes the calling thread wait. `wouldWait` where it does not want to.
+  func requireToWait() throws(Ext4Error) {
+    if device.waits.givesUp() { throw .errno(.wouldWait) }
   }
 }

@@ -42,6 +42,7 @@ extension Volume {
   func changeInSteps(
     mayBreakOff: Bool = false, _ step: () throws(Ext4Error) -> Bool
   ) throws(Ext4Error) {
+    try requireToWait()
     while try !change(step) {
       device.willWait()
       metadata.giveWay()

@@ -10,6 +10,7 @@ extension Volume {
   @discardableResult
   public func commit() throws(Ext4Error) -> UInt64 {
     guard !options.readOnly, !isFrozen.load(ordering: .acquiring) else { return 0 }
+    try requireToWait()
     device.willWait()
     return try committing.withLock { () throws(Ext4Error) in try commitAlone() }
   }
@@ -18,6 +19,7 @@ extension Volume {
   public func synchronize() throws(Ext4Error) {
     guard !options.readOnly else { return }
     guard isWritable else { throw .errno(.ioError) }
+    try requireToWait()
     device.willWait()
     try committing.withLock { () throws(Ext4Error) in
       let before = durableCommit.load(ordering: .acquiring)

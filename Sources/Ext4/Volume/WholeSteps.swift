@@ -33,7 +33,7 @@ extension Volume {
     var turn = 0
     while true {
       let start = position
-      let result = try metadata.withLock { () throws(Ext4Error) -> R? in
+      let result = try metadata.withLockOrGivingUp { () throws(Ext4Error) -> R? in
         if turn < Self.patience { cache.beginDetachedReads() }
         defer { cache.endDetachedReads() }
         if let done = read {
@@ -44,6 +44,7 @@ extension Volume {
           return .some(try body(&position))
         } catch {
           guard error.isNotInMemory else { throw error }
+          try requireToWait()
           read = cache.takeMissing()
           if read == nil { turn = Self.patience }
           return nil
@@ -63,7 +64,9 @@ extension Volume {
   func step<R>(_ body: () throws(Ext4Error) -> R) throws(Ext4Error) -> R {
     let before = cache.changeCount
     do throws(Ext4Error) {
-      return try body()
+      let result = try body()
+      device.waits.hasChanged()
+      return result
     } catch {
       if error.isOfDevice, isWhole(after: error, since: before) { restoreInodes() }
       throw error

@@ -1,6 +1,7 @@
 import Ext4
 import FuseServer
 import Glibc
+import Journal
 import Synchronization
 import SystemPackage
 
@@ -42,7 +43,11 @@ final class Guardian: Sendable {
     from error: Ext4Error, _ body: () throws(Ext4Error) -> T
   ) throws(Errno) -> T {
     var failure = error
-    if failure.errno == .noSpace { Session.willWait() }
+    if failure.errno == .noSpace {
+      // What follows takes milliseconds.
+      guard Session.mayWait else { throw .wouldWait }
+      Session.willWait()
+    }
     // Freed blocks that wait for a commit are there for the asking.
     if failure.errno == .noSpace, volume.hasFreedBlocks {
       do throws(Ext4Error) {
