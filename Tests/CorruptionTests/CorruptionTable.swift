@@ -11,6 +11,7 @@ struct CorruptionTable {
     var cleanBefore = 0
     var cleanAfter = 0
     var disputed = 0
+    var unjudged = 0
     var slowest = 0
     var slowestCall = ""
     var peak = 0
@@ -18,6 +19,9 @@ struct CorruptionTable {
   }
 
   private var rows: [MetadataKind: Row] = [:]
+
+  /// Tours of images on which e2fsck gave no verdict: it did not come to an end.
+  var unjudged: Int { rows.values.reduce(0) { $0 + $1.unjudged } }
 
   mutating func add(
     _ outcome: TourProcess.Outcome, _ number: Int, _ course: Tour.Course, _ plan: CorruptionPlan
@@ -36,6 +40,7 @@ struct CorruptionTable {
     }
     if !result.isMounted { row.refused += 1 }
     if result.damage > 0 { row.damaged += 1 }
+    if result.isUnjudged { row.unjudged += 1 }
     if result.wasClean == true {
       row.cleanBefore += 1
       if result.isDisputed {
@@ -54,9 +59,7 @@ struct CorruptionTable {
   var text: String {
     let heads = [
       "kind", "fields", "images", "tours", "refused", "EUCLEAN", "clean", "still", "disputed",
-      "slowest ms",
-      "call",
-      "peak MiB", "died",
+      "no verdict", "slowest ms", "call", "peak MiB", "died",
     ]
     var lines = [heads]
     var sum = Row()
@@ -71,6 +74,7 @@ struct CorruptionTable {
       sum.cleanBefore += row.cleanBefore
       sum.cleanAfter += row.cleanAfter
       sum.disputed += row.disputed
+      sum.unjudged += row.unjudged
       sum.died += row.died
       sum.peak = max(sum.peak, row.peak)
       if row.slowest > sum.slowest {
@@ -92,7 +96,7 @@ struct CorruptionTable {
     [
       name, "\(row.fields.count)", "\(row.images.count)", "\(row.tours)", "\(row.refused)",
       "\(row.damaged)", "\(row.cleanBefore)", "\(row.cleanAfter)",
-      "\(row.disputed)",
+      "\(row.disputed)", "\(row.unjudged)",
       "\(row.slowest / 1000).\(row.slowest / 100 % 10)", row.slowestCall, "\(row.peak >> 10)",
       "\(row.died)",
     ]

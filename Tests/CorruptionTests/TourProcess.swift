@@ -24,8 +24,10 @@ final class TourProcess {
     var slowestCall: String
     /// In KiB.
     var peak: Int
-    /// What e2fsck said before; nil if it was not asked.
+    /// What e2fsck said before; nil if it was not asked, or gave no verdict.
     var wasClean: Bool?
+    /// E2fsck was asked before, and did not come to an end.
+    var isUnjudged: Bool
     /// E2fsck called it clean before, the tour did not, and afterwards neither does.
     var isDisputed: Bool
     var violation: String?
@@ -33,7 +35,7 @@ final class TourProcess {
     var remark: String
   }
 
-  /// Seconds that a whole tour may take before it counts as hanging, on a machine under load.
+  /// Seconds that a whole tour, with what e2fsck is given for it, may take before it counts as hanging, on a machine under load.
   private static let patience: CInt = 60
 
   private var process: pid_t = 0
@@ -64,7 +66,8 @@ final class TourProcess {
       Result(
         isMounted: words[0] == "mounted", damage: damage, slowest: slowest,
         slowestCall: String(words[5]), peak: peak,
-        wasClean: words[4] == "unchecked" ? nil : words[4] != "unclean",
+        wasClean: ["unchecked", "unjudged"].contains(words[4]) ? nil : words[4] != "unclean",
+        isUnjudged: words[4] == "unjudged",
         isDisputed: words[4] == "disputed",
         violation: parts[1].isEmpty ? nil : String(parts[1]), remark: String(parts[2])))
   }

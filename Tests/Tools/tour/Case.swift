@@ -24,11 +24,13 @@ struct Case: ParsableCommand {
     if let output {
       return try Data(disk.bytes.raw).write(to: URL(fileURLWithPath: output))
     }
-    let before = try SoundnessCheck.complaint(about: disk)
-    print(before ?? "e2fsck calls it clean")
+    let before = try SoundnessCheck.verdict(on: disk)
+    print(before.objection ?? "e2fsck calls it clean")
     let tour = DiskTour(course, of: disk)
     print(tour.report)
     print(tour.violation ?? "nothing that must not be")
-    if let after = try SoundnessCheck.complaint(about: disk) { print("afterwards \(after)") }
+    guard let after = try SoundnessCheck.verdict(on: disk).objection else { return }
+    print("afterwards \(after)")
+    print(try SoundnessCheck.complaintOfPreening(disk) ?? "e2fsck -p puts that right")
   }
 }

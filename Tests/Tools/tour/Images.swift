@@ -20,11 +20,11 @@ struct Images: ParsableCommand {
       for course in Tour.Course.allCases where self.course ?? course.rawValue == course.rawValue {
         let disk = try HostileDisk(capacity: contents.count)
         try disk.load(contents)
-        let clean = try SoundnessCheck.complaint(about: disk) == nil
+        let clean = try SoundnessCheck.verdict(on: disk).objection == nil
         let tour = DiskTour(course, of: disk)
         if let output { try Data(disk.bytes.raw).write(to: URL(fileURLWithPath: output)) }
         var violation = tour.violation
-        if clean, course != .look, let after = try SoundnessCheck.complaint(about: disk) {
+        if clean, course != .look, let after = try SoundnessCheck.verdict(on: disk).objection {
           violation = violation ?? "clean before, and afterwards \(after)"
         }
         let report = tour.report

@@ -30,16 +30,20 @@ struct Serve: ParsableCommand {
   ) throws -> String {
     guard try plan.load(number, on: disk) else { return "same" }
     let isCheckable = checks && course != .look
-    let before = isCheckable ? try SoundnessCheck.complaint(about: disk) : nil
+    let before = isCheckable ? try SoundnessCheck.verdict(on: disk) : nil
     ProcessMemory.resetPeak()
     let tour = DiskTour(course, of: disk)
     let peak = ProcessMemory.peak
     let report = tour.report
     var soundness = "unchecked"
     var violation = tour.violation ?? ""
-    if isCheckable {
-      soundness = before == nil ? "clean" : "unclean"
-      if before == nil, let after = try SoundnessCheck.complaint(about: disk) {
+    switch before {
+    case nil: break
+    case .complaint: soundness = "unclean"
+    case .unknown: soundness = "unjudged"
+    case .clean:
+      soundness = "clean"
+      if let after = try SoundnessCheck.verdict(on: disk).objection {
         // Some damage e2fsck does not know as such, which the kernel and the tour do: a name with a NUL in an attribute. A deleted file that has
         // it cannot be freed, and stays on the orphan list, as with the kernel. More than that must not be left.
         if report.damage > 0 {
