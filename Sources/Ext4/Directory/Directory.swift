@@ -51,6 +51,10 @@ extension Inode {
       flags.remove(.indexed)
       try store()
       mayIndex = false
+      // The caller has not found it by the index; that was no proof.
+      guard try findByScan(name, mayBreakOff: false) == nil else {
+        throw .corrupted(number, what: "the directory index hid a name")
+      }
     }
     try insertByScan(entry, mayIndex: mayIndex)
   }

@@ -79,7 +79,13 @@ extension Inode {
         leavesLeft -= 1
         leavesOfRun -= 1
         try run.add(try leaf(path.leaf).region)
-        next = try tree.advance(&path)
+        do throws(Ext4Error) {
+          next = try tree.advance(&path)
+        } catch {
+          // The names behind are found by position, if the caller begins anew.
+          if case .corrupted = error { directoryHints.indexIsDamaged = true }
+          throw error
+        }
         // Leaves that share a hash are one run: only together can they be sorted.
       } while next.map { $0 & 1 == 1 } ?? false
       let highest = next.map { $0 < 2 ? 0 : $0 - 2 } ?? UInt32.max

@@ -4,7 +4,8 @@ import Journal
 ///
 /// All functions tell a damaged block (EUCLEAN, thrown) from an index that makes no sense (nil): without
 /// the index every name can still be found by a scan, which is what the kernel does then
-/// (ERR_BAD_DX_DIR in fs/ext4/namei.c).
+/// (ERR_BAD_DX_DIR in fs/ext4/namei.c). Hashes that are not in order make no sense, in a node or against the range that the entry above
+/// leaves it: a new name would go to a leaf where e2fsck does not expect it. The kernel does not look at their order.
 struct HashTree {
   /// The largest number of nodes between a root and a leaf, the root included (EXT4_HTREE_LEVEL).
   static let maximumDepth = 3
@@ -29,7 +30,7 @@ struct HashTree {
     guard let buffer = try directory.directoryBuffer(0) else {
       throw .corrupted(directory.number, what: "a directory has no first block")
     }
-    guard let root = try Self.node(buffer, of: directory), root.isRoot else { return nil }
+    guard let root = try Self.orderedNode(buffer, of: directory), root.isRoot else { return nil }
     let info = buffer.data + 24
     guard info.load(as: UInt32.self) == 0,
       let version = HashVersion(rawValue: info.load(fromByteOffset: 4, as: UInt8.self)),
@@ -67,6 +68,12 @@ struct HashTree {
 
     var lowest: Step { steps[count - 1] }
 
+    /// Whether it leads to the first leaf of all.
+    var isFirst: Bool {
+      for level in 0..<count where steps[level].index > 0 { return false }
+      return true
+    }
+
     /// The leaf's block.
     var leaf: UInt32 { lowest.node.block(lowest.index) }
 
@@ -86,6 +93,60 @@ struct HashTree {
     }
     guard isPossible(path.leaf) else { return nil }
     return path
+  }
+
+  /// Whether the leaves on both sides of each limit that `path` is at keep to it. To be asked before a name is added to the leaf of `path`.
+  ///
+  /// E2fsck sees to the limits within a lowest node. Of those between two such nodes, which stand in the nodes above, it knows only that
+  /// the names in front are not behind those that follow (update_parents in e2fsck/pass2.c). A name on the wrong side of one
+  /// would make it find the index invalid.
+  func keepsLimits(at path: Path) throws(Ext4Error) -> Bool {
+    guard depth > 1 else { return true }
+    guard let range = range(of: path) else { return false }
+    if path.lowest.index == 0, !path.isFirst {
+      guard let before = try neighbour(of: path, -1) else { return false }
+      if let hashes = try hashes(in: before.leaf), hashes.upperBound > range.lowerBound {
+        return false
+      }
+    }
+    if path.lowest.index + 1 == path.lowest.node.count, nextStart(after: path) != nil {
+      guard let behind = try neighbour(of: path, 1) else { return false }
+      if let hashes = try hashes(in: behind.leaf), hashes.lowerBound < range.upperBound {
+        return false
+      }
+    }
+    return true
+  }
+
+  /// The way to the leaf behind that of `path`, or with a `step` of -1 to the one before it. There is one, unless the index makes no sense:
+  /// nil.
+  private func neighbour(of path: Path, _ step: Int) throws(Ext4Error) -> Path? {
+    var other = path
+    while true {
+      let lowest = other.lowest
+      if (0..<lowest.node.count).contains(lowest.index + step) { break }
+      guard other.count > 1 else { return nil }
+      other.count -= 1
+    }
+    other.steps[other.count - 1].index += step
+    while other.count < depth {
+      guard let node = try child(of: other) else { return nil }
+      other.steps[other.count] = Path.Step(node: node, index: step < 0 ? node.count - 1 : 0)
+      other.count += 1
+    }
+    return isPossible(other.leaf) ? other : nil
+  }
+
+  /// The lowest and the highest hash of the names in a leaf; nil when it is empty.
+  private func hashes(in leaf: UInt32) throws(Ext4Error) -> ClosedRange<UInt32>? {
+    var found: ClosedRange<UInt32>?
+    var records = try directory.leaf(leaf).region.records
+    while let record = try records.next() {
+      guard record.isUsed else { continue }
+      let hash = hash(record.name).major
+      found = min(found?.lowerBound ?? hash, hash)...max(found?.upperBound ?? hash, hash)
+    }
+    return found
   }
 
   /// Moves `path` on to the next leaf and returns the hash that this leaf starts with: its lowest bit is
@@ -149,12 +210,20 @@ struct HashTree {
     }
   }
 
+  /// The hashes that may stand below the entry that `path` ends with, all even. The highest may go on behind them.
+  func range(of path: Path) -> ClosedRange<UInt32>? {
+    let lowest = start(of: path) & ~1
+    let highest = (nextStart(after: path) ?? .max) & ~1
+    return lowest <= highest ? lowest...highest : nil
+  }
+
   private func child(of path: Path) throws(Ext4Error) -> IndexNode? {
     guard isPossible(path.leaf), let buffer = try directory.directoryBuffer(path.leaf) else {
       return nil
     }
     // No node lies on the way to itself.
-    guard !path.uses(buffer), let node = try Self.node(buffer, of: directory), !node.isRoot
+    guard !path.uses(buffer), let node = try Self.orderedNode(buffer, of: directory), !node.isRoot,
+      let range = range(of: path), node.fits(range)
     else { return nil }
     return node
   }
@@ -162,7 +231,8 @@ struct HashTree {
   /// Block 0 is the root; everything else lies within the directory.
   private func isPossible(_ block: UInt32) -> Bool { block > 0 && block < blockCount }
 
-  private static func node(
+  /// Nil for what is no node, and for one whose hashes are not in order. That is judged once, when the block has been read.
+  private static func orderedNode(
     _ buffer: BlockCache.Buffer, of directory: Inode
   ) throws(Ext4Error) -> IndexNode? {
     let node = IndexNode(buffer, of: directory)
@@ -174,6 +244,7 @@ struct HashTree {
         throw .corrupted(directory.number, what: "a directory index block has a bad checksum")
       }
     }
+    guard let node, node.isOrdered else { return nil }
     buffer.verifiedAs = .directoryIndex
     return node
   }

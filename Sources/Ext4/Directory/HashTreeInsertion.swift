@@ -7,11 +7,17 @@ import Journal
 extension Inode {
   /// Adds an entry to the leaf for its hash. False when the index makes no sense; nothing has changed then.
   func insertByHash(_ entry: NewEntry) throws(Ext4Error) -> Bool {
+    var areLimitsKept = false
     // A leaf is split once. Before that each level may need a split of its own, and the root a new level.
     for _ in 0..<(2 * HashTree.maximumDepth + 2) {
       guard let tree = try HashTree(of: self) else { return false }
       let hash = tree.hash(entry.name).major
       guard let path = try tree.path(to: hash) else { return false }
+      if !areLimitsKept {
+        // Once is enough: what is divided below keeps to them.
+        guard try tree.keepsLimits(at: path) else { return false }
+        areLimitsKept = true
+      }
       let leaf = try leaf(path.leaf)
       if let offset = try leaf.region.room(for: entry.recordLength) {
         try leaf.region.insert(entry, at: offset)

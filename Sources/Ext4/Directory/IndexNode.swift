@@ -103,6 +103,22 @@ struct IndexNode {
     nonmutating set { setField(2, newValue) }
   }
 
+  /// Whether the hashes do not fall. The lowest bit does not count: it says that the hash goes on from the leaf before.
+  var isOrdered: Bool {
+    var last: UInt32 = 0
+    for index in 1..<max(count, 1) {
+      let hash = hash(index) & ~1
+      guard hash >= last else { return false }
+      last = hash
+    }
+    return true
+  }
+
+  /// Whether an ordered node has no hashes but those in `range`.
+  func fits(_ range: ClosedRange<UInt32>) -> Bool {
+    count == 1 || hash(1) & ~1 >= range.lowerBound && hash(count - 1) & ~1 <= range.upperBound
+  }
+
   func hash(_ index: Int) -> UInt32 {
     let offset = index * Self.entryLength
     return UInt32(littleEndian: entries.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
