@@ -106,22 +106,33 @@ extension Volume {
     return run
   }
 
-  /// Gives `run`, blocks of `inode`, back. The caller subtracts it from the inode's count. What of it is free already, or the file
-  /// system's own, is left alone, and noted as damage (ext4_free_blocks, mb_free_blocks).
+  private static let unknown: StaticString =
+    "blocks that were to be freed stay taken, as their block bitmap is damaged"
+
+  /// Gives `run`, blocks of `inode`, back. The caller subtracts it from the inode's count. What of it is free already, the file
+  /// system's own, or in a group with a damaged bitmap, is left alone, and noted as damage (ext4_free_blocks, mb_free_blocks).
   func freeBlocks(_ run: BlockRun, of inode: InodeNumber = InodeNumber(0)) throws(Ext4Error) {
     guard contains(run.first, count: run.count) else {
       throw .corrupted(inode, what: "a block number lies outside the file system")
     }
-    try loadBlockBitmaps(of: run)
-    if isWhollyTaken(run) { return freeLoadedBlocks(run) }
-    for block in run.range {
-      let part = BlockRun(block..<block + 1)
-      if isWhollyTaken(part) { freeLoadedBlocks(part) }
+    try loadBlockBitmaps(toFree: run)
+    for group in geometry.groups(of: run) {
+      let part = BlockRun(run.range.clamped(to: geometry.blocks(of: group)))
+      if !loadedBitmaps.hasBlocks(of: group) {
+        noteDamage(.corrupted(inode, what: Self.unknown))
+      } else if isWhollyTaken(part) {
+        freeLoadedBlocks(part)
+      } else {
+        for block in part.range {
+          let part = BlockRun(block..<block + 1)
+          if isWhollyTaken(part) { freeLoadedBlocks(part) }
+        }
+        noteDamage(.corrupted(inode, what: Self.freedTwice))
+      }
     }
-    noteDamage(.corrupted(inode, what: Self.freedTwice))
   }
 
-  /// Whether all of `run`, whose groups are loaded, was taken by files.
+  /// Whether all of `run`, whose group is loaded, was taken by files.
   private func isWhollyTaken(_ run: BlockRun) -> Bool {
     bitmaps.firstFree(in: run.range) == nil && !bitmaps.holdsSome(of: run)
       && !systemZone.overlaps(run.range)

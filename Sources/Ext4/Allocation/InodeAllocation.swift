@@ -49,12 +49,16 @@ extension Volume {
     guard geometry.isForFiles(inode.number) else {
       throw .corrupted(inode.number, what: "one of the file system's own inodes was to be freed")
     }
-    try loadInodeBitmap(of: group(of: inode.number))
-    let wasTaken = bitmaps.isTaken(inode.number)
+    let isKnown = try loadInodeBitmap(toFree: inode.number)
+    let wasTaken = isKnown && bitmaps.isTaken(inode.number)
     inode.deletionTime = UInt32(truncatingIfNeeded: time(nil))
     inode.linkCount = 0
     try inode.store()
     inodes.remove(inode)
+    guard isKnown else {
+      return noteDamage(
+        .corrupted(inode.number, what: "it is deleted and stays taken, as its bitmap is damaged"))
+    }
     guard wasTaken else {
       return noteDamage(.corrupted(inode.number, what: "it was to be freed, and is free already"))
     }

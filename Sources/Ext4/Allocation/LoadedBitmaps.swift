@@ -4,7 +4,7 @@ import SystemPackage
 /// The block groups whose bitmaps are in libext2fs's memory. The bitmaps of another group are read when blocks or inodes are taken
 /// or freed there: all bitmaps of 16 TiB are 640 MiB.
 ///
-/// In a group that is not loaded everything seems free: no code may look at a group before it loads it. Belongs to the metadata lock.
+/// In a group that is not loaded nothing is known, and most seems free: no code may look at a group before it loads it. Belongs to the metadata lock.
 struct LoadedBitmaps {
   private var blocks: [Bool]
   private var inodes: [Bool]
@@ -26,8 +26,6 @@ extension Volume {
   func makeBitmaps() throws(MountRefusal) {
     try bitmaps.allocate()
     loadedBitmaps = LoadedBitmaps(groups: geometry.groupCount)
-    let ownRuns = journal.flatMap { $0.isExternal ? nil : $0.area.runs } ?? []
-    systemZone = SystemZone(geometry, descriptors, journal: ownRuns)
   }
 
   /// After this libext2fs's bitmap tells the truth about the blocks of `group`. EUCLEAN when what is on disk cannot be trusted.
@@ -66,8 +64,28 @@ extension Volume {
     loadedBitmaps.addInodes(of: group)
   }
 
-  func loadBlockBitmaps(of run: BlockRun) throws(Ext4Error) {
-    for group in geometry.groups(of: run) { try loadBlockBitmap(of: group) }
+  /// Loads the bitmaps of blocks that are about to be freed. A damaged one remains as it is, and so do its blocks: taken. What frees them goes
+  /// on without them (`freeBlocks`), as with the kernel, since a file that is deleted halfway would be left on the list of orphans, and e2fsck
+  /// does not believe that list once there is damage.
+  func loadBlockBitmaps(toFree run: BlockRun) throws(Ext4Error) {
+    for group in geometry.groups(of: run) {
+      try passingOverDamage { () throws(Ext4Error) in try loadBlockBitmap(of: group) }
+    }
+  }
+
+  /// The same for an inode that is about to be freed. False where the bitmap is damaged.
+  func loadInodeBitmap(toFree inode: InodeNumber) throws(Ext4Error) -> Bool {
+    let group = group(of: inode)
+    try passingOverDamage { () throws(Ext4Error) in try loadInodeBitmap(of: group) }
+    return loadedBitmaps.hasInodes(of: group)
+  }
+
+  private func passingOverDamage(_ body: () throws(Ext4Error) -> Void) throws(Ext4Error) {
+    do throws(Ext4Error) {
+      try body()
+    } catch {
+      guard case .corrupted = error else { throw error }
+    }
   }
 
   private func bitmap(at block: BlockNumber) throws(Ext4Error) -> BlockCache.Buffer {

@@ -116,7 +116,7 @@ extension Inode {
     while position < end, budget.allowsAnother(),
       let extent = try tree.removeExtent(
         from: position, to: end,
-        after: { (run) throws(Ext4Error) in try volume.loadBlockBitmaps(of: run) })
+        after: { (run) throws(Ext4Error) in try volume.loadBlockBitmaps(toFree: run) })
     {
       try freeData(BlockRun(first: extent.physical, count: UInt64(extent.count)))
       position = extent.end

@@ -165,7 +165,7 @@ extension Inode {
     }
     let run = BlockRun(first: block, count: 1)
     // What can fail comes first, so that the pointer goes together with the block.
-    try volume.loadBlockBitmaps(of: run)
+    try volume.loadBlockBitmaps(toFree: run)
     pointers.clear(slot)
     try freeData(run)
     return true

@@ -116,13 +116,13 @@ extension Volume {
   /// Reads the metadata that freeing the inode needs, before anything of it is freed.
   private func requireFreeable(_ inode: Inode) throws(Ext4Error) {
     try inode.requireStorable()
-    try loadInodeBitmap(of: group(of: inode.number))
+    _ = try loadInodeBitmap(toFree: inode.number)
     if let previous = orphans.previous(of: inode.number) {
       try self.inode(previous).requireStorable()
     }
     do throws(Ext4Error) {
       guard let block = try inode.readAttributeBlock() else { return }
-      try loadBlockBitmaps(of: BlockRun(first: block.buffer.block, count: 1))
+      try loadBlockBitmaps(toFree: BlockRun(first: block.buffer.block, count: 1))
     } catch {
       // A damaged part is found again when it is freed, and must not keep the others from being freed.
       if error.isOfDevice || error.isNotInMemory { throw error }

@@ -19,6 +19,7 @@ extension Volume {
     let volume = try openLibrary(device, options: options, journal: opened?.0)
     do {
       volume.countFree()
+      volume.findSystemZone()
       if !options.readOnly { try volume.makeBitmaps() }
       try volume.checkRoot()
     } catch {
@@ -114,6 +115,11 @@ extension Volume {
   /// (ext4_count_free_clusters).
   func countFree() {
     (superblock.freeBlocks, superblock.freeInodes) = descriptors.sums()
+  }
+
+  private func findSystemZone() {
+    let own = journal.flatMap { $0.isExternal ? nil : $0.area.runs } ?? []
+    systemZone = SystemZone(geometry, descriptors, journal: own)
   }
 
   private func checkRoot() throws(MountRefusal) {
