@@ -101,6 +101,7 @@ extension Inode {
   func readNode(
     _ block: BlockNumber, depth: Int, of range: Range<UInt64>
   ) throws(Ext4Error) -> BlockCache.Buffer {
+    guard volume.isForFiles(block) else { throw damagedTree }
     let buffer = try volume.readBlock(block, of: number)
     let node = ExtentNode(buffer.data, size: volume.blockSize)
     // The header comes first, each time: on a damaged image the block may have been judged as another tree's, or another level's.

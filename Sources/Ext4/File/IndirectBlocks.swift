@@ -153,7 +153,8 @@ extension Inode {
   ) throws(Ext4Error) -> Bool {
     guard let block = try pointers.block(at: slot, in: way) else { return true }
     guard budget.allowsAnother() else { return false }
-    if span > 1 {
+    // What is the file system's own is no array of pointers; `freeData` leaves it alone, and tells.
+    if span > 1, volume.isForFiles(block) {
       // A second time there would be nothing but blocks that are free already, or another file's.
       guard !removedArrays.contains(block) else {
         throw .corrupted(number, what: "a block map uses an array of pointers twice")

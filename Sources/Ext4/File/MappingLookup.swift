@@ -69,6 +69,18 @@ extension Inode {
   /// The end of the largest file that the map can describe, in bytes.
   var mapEnd: FileOffset { FileOffset(1 << (32 + volume.blockShift)) }
 
+  /// Whether blocks of the map may be handed out: they are not the file system's own. EUCLEAN where nothing comes before them that may.
+  /// They are judged here, and not in the tree, so that a file that claims such blocks can be deleted.
+  private func isMappable(
+    _ first: BlockNumber, _ count: UInt64, after found: [Mapping]
+  ) throws(Ext4Error) -> Bool {
+    if volume.isForFiles(first, count: count) { return true }
+    guard !found.isEmpty else {
+      throw .corrupted(number, what: "a file claims blocks of the file system's own")
+    }
+    return false
+  }
+
   private func loadExtents(at position: FileOffset) throws(Ext4Error) -> [Mapping] {
     guard position < mapEnd else { return [.hole(at: position, length: .max - position.rawValue)] }
     var search = ExtentSearch(of: self)
@@ -77,6 +89,9 @@ extension Inode {
     var behind = FileOffset(UInt64(start.rawValue) << volume.blockShift)
     var extent = try search.extent(coveringOrBehind: start.rawValue)
     while let current = extent {
+      guard try isMappable(current.physical, UInt64(current.count), after: found) else {
+        return found
+      }
       let mapping = current.mapping(blockShift: volume.blockShift)
       if mapping.offset > behind {
         found.append(.hole(at: behind, length: mapping.offset - behind))
@@ -107,6 +122,7 @@ extension Inode {
       let offset = FileOffset(block << volume.blockShift)
       let length = min(run.count, end - block) << volume.blockShift
       if let first = run.first {
+        guard try isMappable(first, run.count, after: found) else { return found }
         found.append(
           Mapping(
             offset: offset, length: length,

@@ -13,6 +13,9 @@ extension Inode {
       guard volume.contains(BlockNumber(block)) else {
         throw .corrupted(number, what: "its extended attribute block lies outside the file system")
       }
+      guard volume.isForFiles(BlockNumber(block)) else {
+        throw .corrupted(number, what: "its extended attribute block is the file system's own")
+      }
     }
   }
 

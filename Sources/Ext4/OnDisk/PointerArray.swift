@@ -60,8 +60,11 @@ struct BlockMapWay: ~Copyable {
 
   init(of inode: Inode) { self.inode = inode }
 
-  /// Goes on to the array in `block`, which `judge` has seen.
+  /// Goes on to the array in `block`, which `judge` has seen. EUCLEAN for a block of the file system's own.
   mutating func enter(_ block: BlockNumber) throws(Ext4Error) -> PointerArray {
+    guard inode.volume.isForFiles(block) else {
+      throw .corrupted(inode.number, what: "a block map leads to the file system's own blocks")
+    }
     let buffer = try inode.volume.readBlock(block, of: inode.number)
     blocks[count] = block.rawValue
     count += 1

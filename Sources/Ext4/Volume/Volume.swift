@@ -92,7 +92,7 @@ public final class Volume: @unchecked Sendable {
   /// The groups whose bitmaps or descriptors changed since the last commit. Metadata lock held.
   var changedGroups = ChangedGroups()
   var loadedBitmaps = LoadedBitmaps(groups: 0)
-  /// Empty where the file system is only read.
+  /// Empty until the volume is open: the journal's inode, which is read before, lies in it.
   var systemZone = SystemZone([])
   /// Damage that was found and worked around, for the log. Metadata lock held.
   var damage: [Ext4Error] = []
@@ -178,6 +178,12 @@ public final class Volume: @unchecked Sendable {
   @inline(__always)
   func contains(_ first: BlockNumber, count: UInt64 = 1) -> Bool {
     geometry.contains(first, count: count)
+  }
+
+  /// True when files may have these blocks: they lie within the file system, and are not its own (ext4_inode_block_valid).
+  func isForFiles(_ first: BlockNumber, count: UInt64 = 1) -> Bool {
+    contains(first, count: count)
+      && !systemZone.overlaps(first.rawValue..<first.rawValue + count)
   }
 
   /// The cached buffer of `block`, valid for as long as the metadata lock is held.
