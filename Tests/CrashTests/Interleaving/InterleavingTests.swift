@@ -44,6 +44,8 @@ import Testing
     (.commitRecordBeforeBlocks, ConcurrentWorkloads.mix),
     (.acknowledgesBeforeFlush, ConcurrentWorkloads.mix),
     (.advancesTailEarly, ConcurrentWorkloads.fullLog),
+    (.forgetsCopiesEarly, ConcurrentWorkloads.reusedBlocks),
+    (.takesOffCopiesGoingHome, ConcurrentWorkloads.reusedBlocks),
   ]
 
   /// The log is broken on purpose, in one place at a time. Some of these faults show only with a second task. The seeds are those of the
