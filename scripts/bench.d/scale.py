@@ -86,6 +86,7 @@ STUDIES = [
             "create": ("Create 4 KiB files, a directory each", "files/s"),
             "stat": ("stat, caches empty", "files/s"),
             "read": ("Direct random reads of 4 KiB", "reads/s"),
+            "statfs": ("statfs", "requests/s"),
         },
         [1, 2, 4, 8],
         [1, 2, 4, 8],

@@ -21,8 +21,10 @@ def measure(place, server, size):
             data, "randread", "4k", size=sizes.data, io_size=sizes.data // 4, numjobs=size,
             **direct(4),
         )  # fmt: skip
+        asked, asking = tools.driver("statfs", session.path(""), "--clients", size)
     return {
         "create": (create, True),
         "stat": (stat, True),
         "read": (read / 4096 / seconds, True),
+        "statfs": (asked / asking, True),
     }

@@ -10,6 +10,6 @@ struct BenchDriver: ParsableCommand {
     abstract: "Do one thing to many files, and say how long it took.",
     subcommands: [
       Create.self, Stat.self, List.self, Read.self, Rename.self, Unlink.self, Append.self,
-      Fragment.self, ReadBlocks.self, SourceTree.self,
+      Fragment.self, ReadBlocks.self, SourceTree.self, Statfs.self,
     ])
 }

@@ -49,11 +49,18 @@ enum Measurement {
   static func run(
     _ set: FileSet, _ body: @escaping @Sendable (Int, Stopwatch) throws -> Int
   ) throws {
+    try run(clients: set.clients, seconds: set.seconds, body)
+  }
+
+  /// The same for `clients` of them, each of which may look at the clock to see whether `seconds` have gone by.
+  static func run(
+    clients: Int, seconds: Double, _ body: @escaping @Sendable (Int, Stopwatch) throws -> Int
+  ) throws {
     let total = Atomic<Int>(0)
     let failure = Mutex<(any Error)?>(nil)
-    try run(limit: set.seconds) { watch in
+    try run(limit: seconds) { watch in
       withoutActuallyEscaping(body) { body in
-        Clients.run(set.clients) { client in
+        Clients.run(clients) { client in
           do {
             total.wrappingAdd(try body(client, watch), ordering: .relaxed)
           } catch {
