@@ -23,6 +23,7 @@ final class DeferredRequests: @unchecked Sendable {
 
   private struct Request {
     let unique: UInt64
+    let stamp: RequestStamp
     let caller: Int32
     let node: NodeID
     let question: Question
@@ -61,8 +62,8 @@ final class DeferredRequests: @unchecked Sendable {
       return worker.processInLibrary()
     }
     let request = Request(
-      unique: worker.header.unique, caller: worker.header.thread, node: worker.header.node,
-      question: question, worker: worker)
+      unique: worker.header.unique, stamp: worker.stamp, caller: worker.header.thread,
+      node: worker.header.node, question: question, worker: worker)
     monitor.withLock {
       state.waiting.append(request)
       monitor.wake()
@@ -111,7 +112,7 @@ final class DeferredRequests: @unchecked Sendable {
       return .some(state.waiting.remove(at: index))
     }
     guard let gone else { return false }
-    gone?.worker.acknowledge(unique, .interrupted)
+    if let gone { gone.worker.acknowledge(unique, gone.stamp, .interrupted) }
     return true
   }
 
@@ -124,13 +125,13 @@ final class DeferredRequests: @unchecked Sendable {
       case .seek(let offset, let whence):
         let position = try session.operations.seek(
           request.node, from: offset, whence: CInt(bitPattern: whence))
-        worker.answer(request.unique, with: Reply.Seek(offset: position))
+        worker.answer(request.unique, request.stamp, with: Reply.Seek(offset: position))
       case .block(let index, let size):
         let block = try session.operations.deviceBlock(of: request.node, at: index, size: size)
-        worker.answer(request.unique, with: Reply.Block(block: block))
+        worker.answer(request.unique, request.stamp, with: Reply.Block(block: block))
       }
     } catch {
-      worker.acknowledge(request.unique, error)
+      worker.acknowledge(request.unique, request.stamp, error)
     }
   }
 }

@@ -20,6 +20,7 @@ import SystemPackage
 final class DirectWrites: @unchecked Sendable {
   private final class Held {
     let unique: UInt64
+    let stamp: RequestStamp
     let node: NodeID
     let offset: UInt64
     let count: Int
@@ -32,6 +33,7 @@ final class DirectWrites: @unchecked Sendable {
 
     init(_ worker: Worker, _ node: NodeID, _ offset: UInt64, _ count: Int, _ pages: StalePages) {
       unique = worker.header.unique
+      stamp = worker.stamp
       self.worker = worker
       self.node = node
       self.offset = offset
@@ -163,6 +165,6 @@ final class DirectWrites: @unchecked Sendable {
   }
 
   private func answer(_ held: Held) {
-    held.worker.answer(held.unique, with: Reply.Write(count: UInt32(held.count)))
+    held.worker.answer(held.unique, held.stamp, with: Reply.Write(count: UInt32(held.count)))
   }
 }

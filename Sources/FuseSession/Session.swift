@@ -52,6 +52,8 @@ public final class Session: @unchecked Sendable {
   let log = Logger(label: "fuse4fs.session")
   /// Nil where no trace is wanted.
   let trace: RequestTrace?
+  /// What requests there have been.
+  public let statistics = RequestStatistics()
   /// The threads inside `run`.
   let leadership = Leadership()
   let wakefulness: ProcessorWakefulness
@@ -188,7 +190,8 @@ public final class Session: @unchecked Sendable {
     }
   }
 
-  private static let wakeSignal = SIGUSR1
+  /// One that no other part of the process waits for: SIGRTMIN + 1.
+  private static let wakeSignal = __libc_current_sigrtmin() + 1
 
   private static func makeWakeable() {
     var action = sigaction()

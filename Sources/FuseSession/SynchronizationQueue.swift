@@ -6,6 +6,7 @@ import SystemPackage
 final class SynchronizationQueue: @unchecked Sendable {
   private struct Request {
     let unique: UInt64
+    let stamp: RequestStamp
     /// Nil for the whole file system.
     let node: NodeID?
     /// Whose descriptor the answer must go to. Held here, since workers end before the last answers are given.
@@ -39,7 +40,9 @@ final class SynchronizationQueue: @unchecked Sendable {
   func add(_ worker: Worker, for node: NodeID?) -> Bool {
     guard thread != nil else { return false }
     monitor.withLock {
-      waiting.append(Request(unique: worker.header.unique, node: node, worker: worker))
+      waiting.append(
+        Request(
+          unique: worker.header.unique, stamp: worker.stamp, node: node, worker: worker))
       monitor.wake()
     }
     return true
@@ -67,7 +70,7 @@ final class SynchronizationQueue: @unchecked Sendable {
       } catch {
         answer = answer ?? error
       }
-      request.worker.acknowledge(request.unique, answer)
+      request.worker.acknowledge(request.unique, request.stamp, answer)
     }
   }
 }

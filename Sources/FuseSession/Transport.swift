@@ -17,9 +17,26 @@ enum Transport {
         Unmanaged<RequestTrace>.fromOpaque(trace).takeUnretainedValue().sends(parts, Int(count))
       }
       guard let worker else { return writev(descriptor, parts, count) }
+      Transport.count(parts, count, worker)
       return writev(worker.descriptor, parts, count)
     }
     return io
+  }
+
+  /// A reply, or a notification, which has no number.
+  private static func count(_ parts: UnsafePointer<iovec>, _ count: CInt, _ worker: Worker) {
+    guard
+      let header = ReplyHeader(
+        UnsafeRawBufferPointer(start: parts[0].iov_base, count: parts[0].iov_len)),
+      header.unique == worker.header.unique
+    else { return }
+    var payload = UnsafeRawBufferPointer(start: nil, count: 0)
+    if count > 1 {
+      payload = UnsafeRawBufferPointer(start: parts[1].iov_base, count: parts[1].iov_len)
+    }
+    worker.session.statistics.answered(
+      worker.stamp, error: header.error, payload,
+      byteCount: max(Int(header.length) - ReplyHeader.size, 0))
   }
 
   /// libfuse's answer to FUSE_INIT lacks what it does not know.

@@ -18,6 +18,8 @@ final class Worker {
   var staleAfterAnswer: NodeID?
   /// The request being served.
   private(set) var request = UnsafeRawBufferPointer(start: nil, count: 0)
+  /// When it came.
+  private(set) var stamp = RequestStamp.none
   private let served: ServedRequest
 
   /// `index`: which of the session's workers it is, from 0 on.
@@ -92,6 +94,7 @@ final class Worker {
   }
 
   private func serveOne() {
+    stamp = session.statistics.received(header.rawOpcode)
     if let trace = session.trace { trace.received(request) }
     switch RequestDuration(header.opcode, payload) {
     case .short: session.dispatch(self)
@@ -104,6 +107,7 @@ final class Worker {
       passLeadership()
       session.dispatch(self)
     }
+    if header.opcode?.hasReply == false { session.statistics.answered(stamp) }
     if let node = staleAfterAnswer {
       staleAfterAnswer = nil
       session.channel.forgetAttributes(of: node)
@@ -165,41 +169,45 @@ final class Worker {
   /// Answers the request without libfuse. False when the caller does not wait for the answer any more.
   @discardableResult
   func reply(_ payload: UnsafeRawBufferPointer) -> Bool {
-    send(error: 0, payload, to: header.unique)
+    send(error: 0, payload, to: header.unique, stamp)
   }
 
   /// The same with a structure.
   @discardableResult
-  func reply(with reply: some ReplyArguments) -> Bool { answer(header.unique, with: reply) }
+  func reply(with reply: some ReplyArguments) -> Bool {
+    answer(header.unique, stamp, with: reply)
+  }
 
   func reply(_ error: Errno) {
     send(
-      error: -error.rawValue, UnsafeRawBufferPointer(start: nil, count: 0), to: header.unique)
+      error: -error.rawValue, UnsafeRawBufferPointer(start: nil, count: 0), to: header.unique,
+      stamp)
   }
 
   /// Answers another request that came in here, with an errno or none.
-  func acknowledge(_ unique: UInt64, _ error: Errno?) {
+  func acknowledge(_ unique: UInt64, _ stamp: RequestStamp, _ error: Errno?) {
     send(
       error: error.map { -$0.rawValue } ?? 0, UnsafeRawBufferPointer(start: nil, count: 0),
-      to: unique)
+      to: unique, stamp)
   }
 
   /// The same, with what it has asked for.
-  func answer(_ unique: UInt64, _ payload: UnsafeRawBufferPointer) {
-    send(error: 0, payload, to: unique)
-  }
-
   @discardableResult
-  func answer<R: ReplyArguments>(_ unique: UInt64, with reply: R) -> Bool {
+  func answer<R: ReplyArguments>(
+    _ unique: UInt64, _ stamp: RequestStamp, with reply: R
+  ) -> Bool {
     let minor = NegotiatedProtocol.latestMinor
     return withUnsafeTemporaryAllocation(byteCount: R.size(at: minor), alignment: 8) { bytes in
       reply.encode(into: bytes, at: minor)
-      return send(error: 0, UnsafeRawBufferPointer(bytes), to: unique)
+      return send(error: 0, UnsafeRawBufferPointer(bytes), to: unique, stamp)
     }
   }
 
   @discardableResult
-  private func send(error: Int32, _ payload: UnsafeRawBufferPointer, to unique: UInt64) -> Bool {
+  private func send(
+    error: Int32, _ payload: UnsafeRawBufferPointer, to unique: UInt64, _ stamp: RequestStamp
+  ) -> Bool {
+    session.statistics.answered(stamp, error: error, payload)
     let header = ReplyHeader(payloadSize: payload.count, error: error, unique: unique)
     if let trace = session.trace { trace.sends(header, payload) }
     var room = InlineArray<2, UInt64>(repeating: 0)
