@@ -34,6 +34,8 @@ public final class BlockDevice: Sendable {
   public let isWritable: Bool
   /// Called by a thread that is about to wait: for the device here, for a lock elsewhere.
   public let willWait: @Sendable () -> Void
+  /// How long threads have waited: for the device here, for locks elsewhere.
+  public let waits: WaitStatistics
   private let observer: (any BlockDeviceObserver)?
   /// Sees what is done with the locks of the file system on the device.
   public let lockObserver: (any LockObserver)?
@@ -42,11 +44,12 @@ public final class BlockDevice: Sendable {
   let knownEnd: Atomic<Int64>
   let foundEnd = Atomic<Int64>(.max)
 
-  /// The caller keeps `fileDescriptor` open for as long as the device is used, and closes it.
+  /// The caller keeps `fileDescriptor` open for as long as the device is used, and closes it. `didWait` is called by a thread that has waited.
   public init(
     fileDescriptor: CInt, byteOffset: Int64, byteCount: Int64, isWritable: Bool,
     observer: (any BlockDeviceObserver)? = nil, lockObserver: (any LockObserver)? = nil,
-    willWait: @escaping @Sendable () -> Void = {}
+    willWait: @escaping @Sendable () -> Void = {},
+    didWait: @escaping @Sendable (WaitCause, _ nanoseconds: UInt64) -> Void = { _, _ in }
   ) {
     self.fileDescriptor = fileDescriptor
     self.byteOffset = byteOffset
@@ -55,6 +58,7 @@ public final class BlockDevice: Sendable {
     self.observer = observer
     self.lockObserver = lockObserver
     self.willWait = willWait
+    waits = WaitStatistics(didWait: didWait)
     knownEnd = Atomic(Self.end(of: fileDescriptor) ?? 0)
   }
 
@@ -68,8 +72,18 @@ public final class BlockDevice: Sendable {
     try check(UInt64(buffer.count), at: offset)
     try observer?.willRead(buffer.count, at: offset)
     defer { observer?.didRead(buffer.count, at: offset) }
-    var done = readCached(into: buffer, at: offset)
-    if done < buffer.count { willWait() }
+    let done = readCached(into: buffer, at: offset)
+    guard done < buffer.count else { return }
+    willWait()
+    try waits.measure(.read) { () throws(Errno) in
+      try readRest(of: buffer, from: done, at: offset)
+    }
+  }
+
+  private func readRest(
+    of buffer: UnsafeMutableRawBufferPointer, from start: Int, at offset: UInt64
+  ) throws(Errno) {
+    var done = start
     while done < buffer.count {
       let count = pread(
         fileDescriptor, buffer.baseAddress! + done, buffer.count - done,
@@ -160,8 +174,10 @@ public final class BlockDevice: Sendable {
     willWait()
     try checkExtent()
     try observer?.willFlush()
-    while fdatasync(fileDescriptor) != 0 {
-      if errno != EINTR { throw Errno(rawValue: errno) }
+    try waits.measure(.flush) { () throws(Errno) in
+      while fdatasync(fileDescriptor) != 0 {
+        if errno != EINTR { throw Errno(rawValue: errno) }
+      }
     }
     observer?.didFlush()
   }

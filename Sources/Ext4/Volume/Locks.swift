@@ -35,10 +35,7 @@ final class ReadWriteLock: @unchecked Sendable {
   @inline(__always)
   func withReadLock<R, E>(_ body: () throws(E) -> R) throws(E) -> R {
     if let observer = device.lockObserver { willTake(observer, shared: true) }
-    if pthread_rwlock_tryrdlock(lock) != 0 {
-      device.willWait()
-      pthread_rwlock_rdlock(lock)
-    }
+    if pthread_rwlock_tryrdlock(lock) != 0 { waitToRead() }
     defer { unlock() }
     return try body()
   }
@@ -46,12 +43,21 @@ final class ReadWriteLock: @unchecked Sendable {
   @inline(__always)
   func withWriteLock<R, E>(_ body: () throws(E) -> R) throws(E) -> R {
     if let observer = device.lockObserver { willTake(observer, shared: false) }
-    if pthread_rwlock_trywrlock(lock) != 0 {
-      device.willWait()
-      pthread_rwlock_wrlock(lock)
-    }
+    if pthread_rwlock_trywrlock(lock) != 0 { waitToWrite() }
     defer { unlock() }
     return try body()
+  }
+
+  @inline(never)
+  private func waitToRead() {
+    device.willWait()
+    device.waits.measure(.lock(role)) { _ = pthread_rwlock_rdlock(lock) }
+  }
+
+  @inline(never)
+  private func waitToWrite() {
+    device.willWait()
+    device.waits.measure(.lock(role)) { _ = pthread_rwlock_wrlock(lock) }
   }
 
   @inline(__always)
@@ -99,15 +105,18 @@ final class MetadataLock: @unchecked Sendable {
   @inline(__always)
   func withLock<R, E>(_ body: () throws(E) -> R) throws(E) -> R {
     if let observer = device.lockObserver { willTake(observer) }
-    if pthread_mutex_trylock(lock) != 0 {
-      device.willWait()
-      waiting.wrappingAdd(1, ordering: .relaxed)
-      pthread_mutex_lock(lock)
-      waiting.wrappingSubtract(1, ordering: .relaxed)
-      turns.wrappingAdd(1, ordering: .relaxed)
-    }
+    if pthread_mutex_trylock(lock) != 0 { wait() }
     defer { unlock() }
     return try body()
+  }
+
+  @inline(never)
+  private func wait() {
+    device.willWait()
+    waiting.wrappingAdd(1, ordering: .relaxed)
+    device.waits.measure(.lock(role)) { _ = pthread_mutex_lock(lock) }
+    waiting.wrappingSubtract(1, ordering: .relaxed)
+    turns.wrappingAdd(1, ordering: .relaxed)
   }
 
   @inline(__always)
