@@ -38,6 +38,7 @@ final class DeferredRequests: @unchecked Sendable {
   func start(_ session: Session) {
     let served = session.interruptions.add()
     thread = OwnedThread {
+      session.statistics.enter()
       served.adopt {
         while let request = session.deferred.next(served) {
           session.deferred.serve(request, session)

@@ -20,6 +20,7 @@ final class SynchronizationQueue: @unchecked Sendable {
 
   func start(_ session: Session) {
     thread = OwnedThread {
+      session.statistics.enter()
       while let requests = session.synchronizations.next() {
         session.synchronizations.serve(requests, session)
       }

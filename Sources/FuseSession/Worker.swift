@@ -74,6 +74,7 @@ final class Worker {
   /// Makes this the calling thread's worker for as long as `body` runs.
   func adopt(_ body: () -> Void) {
     pthread_setspecific(Self.key, Unmanaged.passUnretained(self).toOpaque())
+    session.statistics.enter()
     served.adopt(body)
     pthread_setspecific(Self.key, nil)
   }

@@ -15,7 +15,7 @@ public struct RequestStamp: Sendable {
 ///
 /// 1. `received` when a request has been read, `answered` when its reply is about to be sent, by whichever thread sends it: once for each request. Of
 ///    requests that have no reply, when they have been carried out.
-/// 2. A thread has counts of its own (`RequestCounters`), from its first reply on. They are added up when they are asked for.
+/// 2. A thread has counts of its own (`RequestCounters`), from `enter` or its first reply on. They are added up when they are asked for.
 /// 3. What a thread waits for (`noteWait`) belongs to the next reply that it sends.
 public final class RequestStatistics: Sendable {
   private struct State {
@@ -127,7 +127,7 @@ public final class RequestStatistics: Sendable {
     RequestCounters.add(deviceTime, to: RequestCounters.Cell.deviceTime, of: row)
   }
 
-  /// The calling thread has waited so many nanoseconds. Nothing happens if it has never answered a request.
+  /// The calling thread has waited so many nanoseconds. Nothing happens in a thread that serves no requests.
   public static func noteWait(for what: Wait, _ nanoseconds: UInt64) {
     guard let value = pthread_getspecific(threadKey) else { return }
     let cells = value.assumingMemoryBound(to: Atomic<UInt64>.self)
@@ -137,6 +137,9 @@ public final class RequestStatistics: Sendable {
   }
 
   // MARK: Threads
+
+  /// The calling thread will serve requests: what it waits for before its first reply counts as well.
+  public func enter() { _ = currentCells }
 
   @inline(__always)
   private var currentCells: RequestCounters.Cells? {
