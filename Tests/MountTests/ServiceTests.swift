@@ -71,6 +71,23 @@ extension RealMounts {
       }
     }
 
+    /// Root makes the control socket, and the daemon, which has no files, answers there.
+    @Test func theUnitsStatistics() throws {
+      try Site.with { site in
+        let fuse4fs = try Daemon.binary.get()
+        let command = """
+          mkdir '\(site.point)/a' '\(site.point)/b'
+          '\(fuse4fs)' stats '\(site.point)'
+          stat -c '%U %a %F' /run/fuse4fs/*.socket
+          """
+        let result = try unit(site, command)
+        #expect(result.lines.contains { $0.contains(#/^MKDIR +2 +0 /#) }, "\(result)")
+        #expect(result.lines.contains("root 600 socket"), "\(result)")
+        #expect(result.lines.contains("after: 0"), "\(result)")
+        #expect(try FilePath("/run/fuse4fs").names() == [])
+      }
+    }
+
     /// While the mount is used, it is gone from sight at once, and its users get ten seconds.
     @Test func theEndOfAMountInUse() throws {
       try Site.with { site in
