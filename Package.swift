@@ -18,6 +18,7 @@ let package = Package(
     .library(name: "IomapCache", targets: ["IomapCache"]),
     // For Benchmarks, which is a package of its own.
     .library(name: "Ext4", targets: ["Ext4"]),
+    .library(name: "FuseSession", targets: ["FuseSession"]),
     .library(name: "Journal", targets: ["Journal"]),
     // For Fuzzing, another.
     .library(name: "FuzzTargets", targets: ["FuzzTargets"]),
