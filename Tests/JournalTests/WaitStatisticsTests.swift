@@ -36,17 +36,17 @@ import Testing
   }
 
   @Test func readsThatAreNotInMemory() throws {
-    let zero = open("/dev/zero", O_RDWR | O_CLOEXEC)
-    try #require(zero >= 0)
-    defer { close(zero) }
+    let file = open("/proc/self/maps", O_RDONLY | O_CLOEXEC)
+    try #require(file >= 0)
+    defer { close(file) }
     let told = Told()
-    // A device of characters has nothing in a page cache.
-    let device = device(zero, told)
-    var bytes = [UInt8](repeating: 1, count: 512)
+    // What is made when it is read has nothing in a page cache.
+    let device = device(file, told)
+    var bytes = [UInt8](repeating: 1, count: 64)
     try bytes.withUnsafeMutableBytes { bytes in try device.read(into: bytes, at: 0) }
     #expect(waits(device) == [.read: 1])
     #expect(told.waits.withLock { $0.map(\.cause) } == [.read])
-    #expect(device.waits[.read].nanoseconds == told.waits.withLock { $0[0].nanoseconds })
+    #expect(device.waits[.read].nanoseconds == told.waits.withLock { $0.first?.nanoseconds })
   }
 
   @Test func flushes() throws {

@@ -122,11 +122,11 @@ extension RealMounts {
               left.close()
           """
         try Command(["python3", "-c", leave], as: user).succeed()
-        let count = try directory(site).names().count
+        #expect(try directory(site).names().count > 300)
         try site.mount(plan(site, user)) { _ throws in
           let answer = try stats(site, as: user)
           #expect(answer.succeeded, "\(answer)")
-          #expect(try directory(site).names().count == count)
+          #expect(try socket(site).exists)
         }
       }
     }
@@ -135,7 +135,7 @@ extension RealMounts {
     @Test func idleClients() throws {
       let user = try TestUser.mounter.get()
       try Site.with(owner: user) { site in
-        try site.mount(plan(site, user)) { root in
+        try site.mount(plan(site, user, options: ["allow_other"])) { root in
           let idle = """
             import socket, sys, time
             clients = []

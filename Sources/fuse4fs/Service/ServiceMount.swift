@@ -79,6 +79,8 @@ enum ServiceMount {
       isUnmounted = try unmount(directory, options, isServed: daemon != nil)
     }
     if isUnmounted, let daemon { awaitEnd(of: daemon) }
+    // Where root has unmounted already, which one it was is not known any more.
+    ControlSocket.removeAbandoned()
   }
 
   /// `isServed`: whether there is a process that answers. Where none ever came, what asks the mount waits for as long as the service manager
@@ -97,7 +99,6 @@ enum ServiceMount {
     guard umount2(link, CInt(MNT_DETACH)) == 0 else {
       throw .mount("cannot unmount '\(options.mountpoint)': \(Errno.last)")
     }
-    ControlSocket.remove(forDevice: entry.device)
     return true
   }
 

@@ -1,7 +1,7 @@
 import Glibc
 import SystemPackage
 
-/// A connected socket that does not keep its thread waiting for longer than a given time, on either side.
+/// A connected Unix socket that does not keep its thread waiting for longer than a given time, on either side.
 struct ControlConnection: ~Copyable {
   private let descriptor: CInt
 
@@ -9,6 +9,22 @@ struct ControlConnection: ~Copyable {
   init(_ descriptor: CInt) { self.descriptor = descriptor }
 
   deinit { close(descriptor) }
+
+  /// Connects to the socket at `path`, if it takes a connection at once.
+  init(to path: String) throws(Errno) {
+    guard let address = SocketAddress(path) else { throw .fileNameTooLong }
+    let kind =
+      CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
+      | CInt(SOCK_NONBLOCK.rawValue)
+    let descriptor = socket(AF_UNIX, kind, 0)
+    guard descriptor >= 0 else { throw .last }
+    guard address.with({ connect(descriptor, $0, $1) }) == 0 else {
+      let error = Errno.last
+      close(descriptor)
+      throw error
+    }
+    self.descriptor = descriptor
+  }
 
   /// The user at the other side when it connected or began to listen; nil if that is not known.
   var peer: uid_t? {
@@ -53,7 +69,8 @@ struct ControlConnection: ~Copyable {
     var done = 0
     while done < bytes.count {
       let count = bytes.withUnsafeBytes {
-        Glibc.write(descriptor, $0.baseAddress! + done, $0.count - done)
+        send(
+          descriptor, $0.baseAddress! + done, $0.count - done, CInt(MSG_NOSIGNAL.rawValue))
       }
       if count >= 0 { done += count } else { try wait(for: POLLOUT, until: deadline) }
     }

@@ -59,6 +59,19 @@ struct ControlDirectory: ~Copyable {
     return UInt64(status.st_ino)
   }
 
+  var names: [String] {
+    guard let directory = opendir(path(to: ".")) else { return [] }
+    defer { closedir(directory) }
+    var names: [String] = []
+    while let entry = readdir(directory) {
+      names.append(
+        withUnsafePointer(to: &entry.pointee.d_name) {
+          $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+        })
+    }
+    return names
+  }
+
   func remove(_ name: String) { unlinkat(descriptor, name, 0) }
 }
 

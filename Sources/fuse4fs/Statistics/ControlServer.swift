@@ -55,7 +55,7 @@ final class ControlServer: Sendable {
     let newline = UInt8(ascii: "\n")
     let request = try? client.read(
       atMost: Self.longestRequest, until: ControlConnection.deadline(inMilliseconds: Self.patience),
-      isWhole: { $0.last == newline })
+      isWhole: { $0.contains(newline) })
     guard let request else { return }
     let word = String(decoding: request.prefix { $0 != newline }, as: UTF8.self)
     guard let form = word.isEmpty ? .json : StatisticsForm(rawValue: word) else { return }

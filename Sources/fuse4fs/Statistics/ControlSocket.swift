@@ -12,12 +12,15 @@ struct ControlSocket: Sendable {
   private static let backlog: CInt = 8
 
   /// - Parameter device: `major:minor`, as in the mount table.
-  static func name(forDevice device: String) -> String { "\(device).socket" }
+  static func name(forDevice device: String) -> String { device + suffix }
+
+  private static let suffix = ".socket"
 
   /// Makes the socket of a mount, and listens. A file of that name is of a daemon that is gone, since the kernel has given the number of
   /// the device to this mount.
   init(for mount: MountTable.Entry) throws(Errno) {
     guard let directory = ControlDirectory.own() else { throw .noSuchFileOrDirectory }
+    Self.removeAbandoned(in: directory)
     let kind =
       CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
       | CInt(SOCK_NONBLOCK.rawValue)
@@ -50,6 +53,28 @@ struct ControlSocket: Sendable {
       throw error
     }
     return number
+  }
+
+  /// Removes the files of this user's daemons that are gone.
+  static func removeAbandoned() {
+    for path in ControlDirectory.candidates(for: geteuid()) {
+      if let directory = ControlDirectory(path, of: geteuid()) { removeAbandoned(in: directory) }
+    }
+  }
+
+  /// A socket has its name only once it listens, so that one that refuses connections is abandoned.
+  private static func removeAbandoned(in directory: borrowing ControlDirectory) {
+    for name in directory.names where name.hasSuffix(suffix) {
+      guard let number = directory.number(ofSocket: name) else { continue }
+      do throws(Errno) {
+        _ = try ControlConnection(to: directory.path(to: name))
+      } catch {
+        guard error == .connectionRefused, directory.number(ofSocket: name) == number else {
+          continue
+        }
+        directory.remove(name)
+      }
+    }
   }
 
   /// Removes the file of a mount's socket, if it is the one with this number or none is given.

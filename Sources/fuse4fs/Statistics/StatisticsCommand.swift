@@ -20,7 +20,7 @@ enum StatisticsCommand {
   static func run(_ options: Options) throws(StartupFailure) {
     let mount = try find(options.mountpoint)
     try checkUser(of: mount, options.mountpoint)
-    let connection = ControlConnection(try connect(to: mount, options.mountpoint))
+    let connection = try connect(to: mount, options.mountpoint)
     let answer: [UInt8]
     do throws(Errno) {
       let deadline = ControlConnection.deadline(inMilliseconds: patience)
@@ -62,38 +62,33 @@ enum StatisticsCommand {
 
   private static func connect(
     to mount: MountTable.Entry, _ mountpoint: String
-  ) throws(StartupFailure) -> CInt {
+  ) throws(StartupFailure) -> ControlConnection {
     let name = ControlSocket.name(forDevice: mount.device)
     let owner = mount.userID ?? geteuid()
     for path in ControlDirectory.candidates(for: owner) {
       guard let directory = ControlDirectory(path, of: owner),
-        directory.number(ofSocket: name) != nil,
-        let address = SocketAddress(directory.path(to: name))
+        directory.number(ofSocket: name) != nil
       else { continue }
-      return try connect(to: address, mountpoint)
+      return try connect(to: directory.path(to: name), mountpoint)
     }
     throw .mount(
-      "no control socket of '\(mountpoint)' was found: it is not a mount of fuse4fs, or its daemon found no "
-        + "directory for a socket (kill -USR1 has it log its statistics)")
+      "no control socket of '\(mountpoint)' was found: its daemon has ended, is not fuse4fs, or found no directory "
+        + "for a socket (then kill -USR1 has it log its statistics)")
   }
 
   private static func connect(
-    to address: SocketAddress, _ mountpoint: String
-  ) throws(StartupFailure) -> CInt {
-    let kind =
-      CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
-      | CInt(SOCK_NONBLOCK.rawValue)
-    let descriptor = socket(AF_UNIX, kind, 0)
-    guard descriptor >= 0 else { throw .system("make a socket", .last) }
-    guard address.with({ Glibc.connect(descriptor, $0, $1) }) != 0 else { return descriptor }
-    let error = Errno.last
-    close(descriptor)
-    switch error {
-    case .connectionRefused: throw .mount("the daemon of '\(mountpoint)' has ended")
-    // Other clients are waiting, too.
-    case .resourceTemporarilyUnavailable:
-      throw .mount("the daemon of '\(mountpoint)' does not answer")
-    default: throw .mount("cannot reach the daemon of '\(mountpoint)': \(error)")
+    to path: String, _ mountpoint: String
+  ) throws(StartupFailure) -> ControlConnection {
+    do throws(Errno) {
+      return try ControlConnection(to: path)
+    } catch {
+      switch error {
+      case .connectionRefused: throw .mount("the daemon of '\(mountpoint)' has ended")
+      // Other clients are waiting, too.
+      case .resourceTemporarilyUnavailable:
+        throw .mount("the daemon of '\(mountpoint)' does not answer")
+      default: throw .mount("cannot reach the daemon of '\(mountpoint)': \(error)")
+      }
     }
   }
 
