@@ -18,6 +18,7 @@ let package = Package(
     .library(name: "IomapCache", targets: ["IomapCache"]),
     // For Benchmarks, which is a package of its own.
     .library(name: "Ext4", targets: ["Ext4"]),
+    .library(name: "FuseTransport", targets: ["FuseTransport"]),
     .library(name: "Journal", targets: ["Journal"]),
     // For Fuzzing, another.
     .library(name: "FuzzTargets", targets: ["FuzzTargets"]),
@@ -39,7 +40,8 @@ let package = Package(
       name: "Ext4", dependencies: ["CExt2FS", "IomapCache", "Journal", logging, system],
       swiftSettings: strict),
     .target(
-      name: "FuseTransport", dependencies: ["FuseProtocol", system], swiftSettings: strict),
+      name: "FuseTransport", dependencies: ["CFuse3", "FuseProtocol", system], swiftSettings: strict
+    ),
     .target(
       name: "FuseServer",
       dependencies: ["CFuse3", "FuseProtocol", "FuseTransport", "IomapCache", logging, system],
@@ -49,7 +51,8 @@ let package = Package(
     .executableTarget(
       name: "fuse4fs",
       dependencies: [
-        "CExt2FS", "CFuse3", "Confinement", "Ext4", "FuseServer", "FuseTransport", "IomapCache", "Journal",
+        "CExt2FS", "CFuse3", "Confinement", "Ext4", "FuseServer", "FuseTransport", "IomapCache",
+        "Journal",
         "PartitionTables",
         argumentParser, logging, system,
       ],

@@ -15,6 +15,7 @@ let package = Package(
       dependencies: [
         .product(name: "Benchmark", package: "benchmark"),
         .product(name: "Ext4", package: "fuse4fs"),
+        .product(name: "FuseTransport", package: "fuse4fs"),
         .product(name: "IomapCache", package: "fuse4fs"),
         .product(name: "Journal", package: "fuse4fs"),
       ],

@@ -55,7 +55,10 @@ enum AllowedSystemCalls {
     #endif
   }
 
-  static var conditional: [(number: Int32, conditions: [Condition])] {
+  /// - Parameter listener: the socket at which connections may be accepted; nil for none.
+  static func conditional(
+    _ listener: CInt?
+  ) -> [(number: Int32, conditions: [Condition])] {
     let nothingExecutable = [Condition(argument: 2, rule: .hasNone(UInt32(PROT_EXEC)))]
     return [
       (SYS_mmap, nothingExecutable),
@@ -86,6 +89,20 @@ enum AllowedSystemCalls {
       (
         SYS_prlimit64,
         [Condition(argument: 0, rule: .isOneOf([0])), Condition(argument: 2, rule: .isNull)]
+      ),
+    ] + (listener.map(accepting) ?? [])
+  }
+
+  /// Connections to one socket, and who is at the other side of them.
+  private static func accepting(_ listener: CInt) -> [(number: Int32, conditions: [Condition])] {
+    [
+      (SYS_accept4, [Condition(argument: 0, rule: .isOneOf([UInt32(bitPattern: listener)]))]),
+      (
+        SYS_getsockopt,
+        [
+          Condition(argument: 1, rule: .isOneOf([UInt32(SOL_SOCKET)])),
+          Condition(argument: 2, rule: .isOneOf([UInt32(SO_PEERCRED)])),
+        ]
       ),
     ]
   }

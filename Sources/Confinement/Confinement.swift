@@ -11,6 +11,8 @@ public struct Confinement: Sendable {
   public var readableDirectories: [ReadableDirectory] = []
   /// Descriptors that this process was started with, and does not use.
   public var inheritedDescriptors: [CInt] = []
+  /// The one socket at which connections may still be accepted.
+  public var listeningSocket: CInt?
 
   public init() {}
 
@@ -65,7 +67,7 @@ public struct Confinement: Sendable {
         report.note(domain.name, domain.enter())
       case .capabilities: report.note("no capabilities", Capabilities.keepOnly([]))
       case .coreFiles: report.note("no core files", CoreFiles.forbid())
-      case .seccomp: report.note("seccomp", SystemCallFilter.install())
+      case .seccomp: report.note("seccomp", SystemCallFilter.install(listeningSocket))
       }
     }
     if let count = Self.threadCount, count != 1 { report.missing.append("\(count - 1) threads") }

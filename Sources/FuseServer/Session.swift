@@ -49,6 +49,8 @@ public final class Session: @unchecked Sendable {
   private let options: Options
   private let trace: RequestTrace?
   private let memory: TransferMemory
+  /// What requests there have been.
+  public let statistics = RequestStatistics()
   private let latency: CPULatencyRequest
   private let isStopping = Atomic<Bool>(false)
   /// Set by `mount`.
@@ -71,7 +73,7 @@ public final class Session: @unchecked Sendable {
     guard let memory = TransferMemory(threadCount: options.workerCount) else { throw .memory }
     self.memory = memory
     dispatch = Dispatch(
-      operations, Connection(options, iomap: IomapMode(iomap)), self.channel)
+      operations, Connection(options, iomap: IomapMode(iomap)), self.channel, statistics)
     guard let mounting = Self.makeMounting(options) else { throw .options }
     self.mounting = mounting
   }
@@ -109,7 +111,7 @@ public final class Session: @unchecked Sendable {
     options.latency = latency
     options.observer = trace
     transport = DeviceTransport(
-      on: descriptor, for: dispatch, memory, dispatch.interruptions, options)
+      on: descriptor, for: dispatch, memory, dispatch.interruptions, statistics, options)
     channel.connect(descriptor)
   }
 

@@ -39,11 +39,13 @@ public final class Exchange: @unchecked Sendable {
 
   init(
     _ descriptor: KernelDescriptor, _ buffers: TransferMemory.Buffers,
-    _ interruptions: Interruptions, observer: (any ExchangeObserver)?
+    _ interruptions: Interruptions, _ statistics: RequestStatistics,
+    observer: (any ExchangeObserver)?
   ) {
     self.buffers = buffers
     self.interruptions = interruptions
-    route = ReplyRoute(unique: 0, descriptor: descriptor, observer: observer)
+    route = ReplyRoute(
+      unique: 0, descriptor: descriptor, observer: observer, statistics: statistics)
     served = interruptions.add()
     message = UnsafeRawBufferPointer(buffers.input)
     header = RequestHeader(unchecked: message)
@@ -61,6 +63,7 @@ public final class Exchange: @unchecked Sendable {
     message = UnsafeRawBufferPointer(rebasing: buffers.input[..<count])
     header = RequestHeader(unchecked: message)
     route.unique = header.unique
+    route.stamp = route.statistics.received(header.rawOpcode)
     reply = .due
     // Before another thread can read what interrupts it.
     served.begin(header.unique, caller: Int32(bitPattern: header.processID))
@@ -109,7 +112,10 @@ public final class Exchange: @unchecked Sendable {
   }
 
   /// The request has no reply.
-  public func dropReply() { settle() }
+  public func dropReply() {
+    settle()
+    route.statistics.answered(route.stamp)
+  }
 
   /// The reply comes later, and from elsewhere.
   public func takeReply() -> ReplyRoute {
@@ -127,6 +133,7 @@ public final class Exchange: @unchecked Sendable {
   /// Makes this what the calling thread serves for as long as `body` runs.
   func adopt(_ body: () -> Void) {
     pthread_setspecific(Self.key, Unmanaged.passUnretained(self).toOpaque())
+    route.statistics.enter()
     served.adopt(body)
     pthread_setspecific(Self.key, nil)
   }

@@ -8,6 +8,9 @@ public struct ReplyRoute: Sendable {
   public internal(set) var unique: UInt64
   let descriptor: KernelDescriptor
   let observer: (any ExchangeObserver)?
+  let statistics: RequestStatistics
+  /// When the request came.
+  var stamp = RequestStamp.none
 
   /// Sends a reply: to be called once. False when the caller does not wait for it any more.
   @discardableResult
@@ -31,6 +34,7 @@ public struct ReplyRoute: Sendable {
 
   private func send(error: Int32, _ payload: UnsafeRawBufferPointer) -> Bool {
     let header = ReplyHeader(payloadSize: payload.count, error: error, unique: unique)
+    statistics.answered(stamp, error: error, payload)
     if let observer { observer.sends(header, payload) }
     var room = InlineArray<2, UInt64>(repeating: 0)
     return withUnsafeMutableBytes(of: &room) { head in

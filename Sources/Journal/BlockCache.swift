@@ -42,6 +42,7 @@ public final class BlockCache {
   public var log: JournalLog?
   private var buffers: [UInt64: Buffer] = [:]
   private var dirty: [Buffer] = []
+  public let statistics = CacheStatistics()
   /// Goes up with every change of a block.
   public private(set) var changeCount: UInt64 = 0
   /// Reads whose callers have given up the lock meanwhile (`DetachedRead`).
@@ -73,8 +74,10 @@ public final class BlockCache {
   public func read(_ block: BlockNumber) throws(Errno) -> Buffer {
     if let buffer = buffers[block.rawValue] {
       buffer.wasUsed = true
+      statistics.noteHit()
       return buffer
     }
+    statistics.noteMiss()
     let buffer = try Buffer(block: block, size: blockSize)
     let bytes = UnsafeMutableRawBufferPointer(start: buffer.data, count: blockSize)
     let offset = try byteOffset(of: block, count: 1)

@@ -33,7 +33,9 @@ public final class BlockDevice: Sendable {
   public let byteCount: Int64
   public let isWritable: Bool
   /// What threads do that would have to wait: for the device here, for a lock elsewhere.
-  public let waits: WaitPolicy
+  public let waitPolicy: WaitPolicy
+  /// How long threads have waited: for the device here, for locks elsewhere.
+  public let waits: WaitStatistics
   private let observer: (any BlockDeviceObserver)?
   /// Sees what is done with the locks of the file system on the device.
   public let lockObserver: (any LockObserver)?
@@ -42,11 +44,11 @@ public final class BlockDevice: Sendable {
   let knownEnd: Atomic<Int64>
   let foundEnd = Atomic<Int64>(.max)
 
-  /// The caller keeps `fileDescriptor` open for as long as the device is used, and closes it.
+  /// The caller keeps `fileDescriptor` open for as long as the device is used, and closes it. `didWait` is called by a thread that has waited.
   public init(
     fileDescriptor: CInt, byteOffset: Int64, byteCount: Int64, isWritable: Bool,
     observer: (any BlockDeviceObserver)? = nil, lockObserver: (any LockObserver)? = nil,
-    waits: WaitPolicy = WaitPolicy()
+    waitPolicy: WaitPolicy = WaitPolicy()
   ) {
     self.fileDescriptor = fileDescriptor
     self.byteOffset = byteOffset
@@ -54,12 +56,13 @@ public final class BlockDevice: Sendable {
     self.isWritable = isWritable
     self.observer = observer
     self.lockObserver = lockObserver
-    self.waits = waits
+    self.waitPolicy = waitPolicy
+    waits = WaitStatistics(didWait: waitPolicy.didWait)
     knownEnd = Atomic(Self.end(of: fileDescriptor) ?? 0)
   }
 
   /// The calling thread is about to wait.
-  public func willWait() { waits.willWait() }
+  public func willWait() { waitPolicy.willWait() }
 
   /// From now on every write is EIO, and nothing is flushed.
   public func stopWriting() {
@@ -74,11 +77,19 @@ public final class BlockDevice: Sendable {
     try check(UInt64(buffer.count), at: offset)
     try observer?.willRead(buffer.count, at: offset)
     defer { observer?.didRead(buffer.count, at: offset) }
-    var done = readCached(into: buffer, at: offset)
-    if done < buffer.count {
-      if mayGiveUp, waits.givesUp() { throw .wouldWait }
-      willWait()
+    let done = readCached(into: buffer, at: offset)
+    guard done < buffer.count else { return }
+    if mayGiveUp, waitPolicy.givesUp() { throw .wouldWait }
+    willWait()
+    try waits.measure(.read) { () throws(Errno) in
+      try readRest(of: buffer, from: done, at: offset)
     }
+  }
+
+  private func readRest(
+    of buffer: UnsafeMutableRawBufferPointer, from start: Int, at offset: UInt64
+  ) throws(Errno) {
+    var done = start
     while done < buffer.count {
       let count = pread(
         fileDescriptor, buffer.baseAddress! + done, buffer.count - done,
@@ -169,8 +180,10 @@ public final class BlockDevice: Sendable {
     willWait()
     try checkExtent()
     try observer?.willFlush()
-    while fdatasync(fileDescriptor) != 0 {
-      if errno != EINTR { throw Errno(rawValue: errno) }
+    try waits.measure(.flush) { () throws(Errno) in
+      while fdatasync(fileDescriptor) != 0 {
+        if errno != EINTR { throw Errno(rawValue: errno) }
+      }
     }
     observer?.didFlush()
   }

@@ -8,7 +8,7 @@ public protocol LockObserver: AnyObject, Sendable {
 
 /// A lock as its observer knows it.
 public struct ObservedLock: Sendable {
-  public enum Role: UInt8, Sendable {
+  public enum Role: UInt8, Sendable, CaseIterable {
     case inode, committing, commitGate, metadata
     case checkpointing, goingHome, journalSuperblock, logState, checkpointList
   }

@@ -26,7 +26,7 @@ final class ObservedMutex<Value: Sendable>: @unchecked Sendable {
     device.lockObserver?.willTake(observed, shared: false)
     if pthread_mutex_trylock(lock) != 0 {
       device.willWait()
-      pthread_mutex_lock(lock)
+      device.waits.measure(.lock(role)) { _ = pthread_mutex_lock(lock) }
     }
     defer {
       pthread_mutex_unlock(lock)

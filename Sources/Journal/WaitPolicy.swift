@@ -11,16 +11,20 @@ public struct WaitPolicy: Sendable {
   public var willWait: @Sendable () -> Void
   /// The calling thread has changed something: from here on it does not give up.
   public var hasChanged: @Sendable () -> Void
+  /// The calling thread has waited so many nanoseconds.
+  public var didWait: @Sendable (WaitCause, _ nanoseconds: UInt64) -> Void
 
   /// Every thread waits, unless told otherwise.
   public init(
     givesUp: @escaping @Sendable () -> Bool = { false },
     willWait: @escaping @Sendable () -> Void = {},
-    hasChanged: @escaping @Sendable () -> Void = {}
+    hasChanged: @escaping @Sendable () -> Void = {},
+    didWait: @escaping @Sendable (WaitCause, _ nanoseconds: UInt64) -> Void = { _, _ in }
   ) {
     self.givesUp = givesUp
     self.willWait = willWait
     self.hasChanged = hasChanged
+    self.didWait = didWait
   }
 }
 

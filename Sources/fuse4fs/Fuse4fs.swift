@@ -18,6 +18,8 @@ struct Fuse4fs {
         try ServiceMount.make(options)
       case .service(_, let options):
         try ServiceMount.end(options)
+      case .statistics(let options):
+        try StatisticsCommand.run(options)
       case .mount(let options):
         try mount(options)
       }
@@ -43,7 +45,7 @@ struct Fuse4fs {
     if callers == nil {
       surroundings.unmountHelper = try UnmountHelper.start(for: options.mountpoint)
     }
-    let used = [callers?.descriptor, options.latencyDescriptor]
+    let used = [callers?.descriptor, options.latencyDescriptor, options.controlDescriptor]
     surroundings.sandbox = Sandbox(
       wish: options.sandbox ?? .auto, inherited: inherited.filter { !used.contains($0) })
     SignalWatcher.block()

@@ -1,5 +1,6 @@
 import Ext4
 import FuseServer
+import FuseTransport
 import Glibc
 import IomapCache
 import Journal
@@ -37,6 +38,7 @@ final class Mount: Sendable {
   let volume: Volume
   private let iomap: IomapServer?
   private let session: Session
+  private let statistics: StatisticsSource
   private let incidents: IncidentLog
   private let guardian: Guardian
   /// Why the kernel is not asked to move data.
@@ -64,9 +66,12 @@ final class Mount: Sendable {
       fileDescriptor: data.device?.descriptor ?? image.fileDescriptor,
       byteOffset: data.device == nil ? image.byteOffset : 0, byteCount: image.byteCount,
       isWritable: image.isWritable, observer: surroundings.observer,
-      waits: WaitPolicy(
+      waitPolicy: WaitPolicy(
         givesUp: { !Session.mayWait }, willWait: { Session.willWait() },
-        hasChanged: { Session.noteChange() }))
+        hasChanged: { Session.noteChange() },
+        didWait: { cause, nanoseconds in
+          RequestStatistics.noteWait(for: cause.isLock ? .lock : .device, nanoseconds)
+        }))
     var volumeOptions = Volume.Options(options)
     volumeOptions.journal = JournalSurroundings(image, journals)
     volumeOptions.isCallerGone = { Session.isCallerGone }
@@ -94,6 +99,8 @@ final class Mount: Sendable {
       if case .memory = error { throw .system("get memory for requests (ulimit -v)", .noMemory) }
       throw .usage("libfuse does not accept the mount options")
     }
+    statistics = StatisticsSource(
+      session: session, volume: volume, iomap: iomap, name: image.displayName)
     ending.mount = self
   }
 
@@ -138,8 +145,9 @@ final class Mount: Sendable {
           + "\(IncidentLog.describe(error, on: volume)); run e2fsck on it, or mount it with -o ro")
     }
     let entry: MountTable.Entry?
+    let control: CInt?
     do throws(StartupFailure) {
-      entry = try mountSession()
+      (entry, control) = try mountSession()
     } catch {
       end()
       throw error
@@ -158,10 +166,16 @@ final class Mount: Sendable {
           CacheLimits.raise(entry)
         }
         if entry != nil || surroundings.isCallersMount {
-          try surroundings.sandbox?.enter(entry, device: device?.descriptor ?? image.fileDescriptor)
+          try surroundings.sandbox?.enter(
+            entry, device: device?.descriptor ?? image.fileDescriptor, control: control)
         }
         // From here on there are other threads.
-        if surroundings.watchesSignals { try SignalWatcher.watch { _ in unmounter.request() } }
+        if surroundings.watchesSignals {
+          try SignalWatcher.watch { [statistics] signal in
+            if signal == SIGUSR1 { statistics.log() } else { unmounter.request() }
+          }
+        }
+        if let control { try answerQuestions(at: control) }
       } catch {
         failure = error
         return false
@@ -192,20 +206,40 @@ final class Mount: Sendable {
     )
   }
 
-  /// Says what the mount table has about the mount, where it is a real one.
-  private func mountSession() throws(StartupFailure) -> MountTable.Entry? {
+  /// Says what the mount table has about the mount, where it is a real one, and which the control socket is, if there is one.
+  private func mountSession() throws(StartupFailure) -> (MountTable.Entry?, control: CInt?) {
     if isBlockMount { try image.yieldToKernel() }
     if let mountPoint = surroundings.mountPoint {
       let entry = try mountPoint.mount(session, image.displayName)
-      surroundings.unmountHelper?.watch(entry)
-      return entry
+      let control = makeControlSocket(for: entry)
+      surroundings.unmountHelper?.watch(entry, control)
+      return (entry, control?.descriptor)
     }
     do throws(Session.Failure) {
       try session.mount(at: options.mountpoint)
     } catch {
       throw .mount("cannot mount '\(image.displayName)' on '\(options.mountpoint)'")
     }
-    return nil
+    return (nil, options.controlDescriptor)
+  }
+
+  /// A mount does without, if it has to.
+  private func makeControlSocket(for entry: MountTable.Entry) -> ControlSocket? {
+    do throws(Errno) {
+      return try ControlSocket(for: entry)
+    } catch {
+      log.info(
+        "\(image.displayName): 'fuse4fs stats' finds no socket of this mount, since none could be made: \(error)"
+      )
+      return nil
+    }
+  }
+
+  private func answerQuestions(at control: CInt) throws(StartupFailure) {
+    let server = ControlServer(listener: control) { [statistics] form in
+      statistics.current.text(as: form)
+    }
+    guard server.start() else { throw .system("start a thread", .noMemory) }
   }
 
   /// Says in one line who moves data, where that is news.

@@ -174,7 +174,7 @@ enum ColdWork {
     let device = BlockDevice(
       fileDescriptor: file.rawValue, byteOffset: 0,
       byteCount: try file.seek(offset: 0, from: .end), isWritable: true, observer: observer,
-      waits: waits)
+      waitPolicy: waits)
     let volume = try Volume.open(device, options: .init())
     _ = try volume.startWriting()
     try body(volume)

@@ -71,7 +71,8 @@ import Testing
         "unlink", "rename", "chmod", "signal-parent", "signal-thread-of-parent", "trace-parent",
         "fork", "execute", "set-user", "new-namespaces", "internet-socket", "connect", "unmount",
         "clock", "host-name", "modules", "bpf", "keys", "handles", "io-uring", "terminal-input",
-        "executable-memory",
+        "executable-memory", "local-socket", "listen", "accept-elsewhere", "connect-again",
+        "socket-option",
       ], [.noFunction])
   }
 
@@ -108,11 +109,13 @@ import Testing
       "open-file", "open-program", "create-file", "read-file-there", "list-elsewhere", "write-proc",
       "reopen", "unlink", "rename", "chmod", "use-inherited", "signal-parent",
       "signal-thread-of-parent", "read-parent", "environment-of-parent", "fork", "set-user",
-      "new-namespaces", "internet-socket", "executable-memory",
+      "new-namespaces", "internet-socket", "executable-memory", "local-socket", "listen",
+      "accept-elsewhere", "socket-option",
     ] {
       #expect(try #require(results[name], "\(name) was not tried") == nil, "\(name)")
     }
     try expect(results, ["connect"], [.connectionRefused])
+    try expect(results, ["connect-again"], [.socketIsConnected])
     try expect(results, ["unmount"], [.noSuchFileOrDirectory])
   }
 }

@@ -71,6 +71,23 @@ extension RealMounts {
       }
     }
 
+    /// Root makes the control socket, and the daemon, which has no files, answers there.
+    @Test func theUnitsStatistics() throws {
+      try Site.with { site in
+        let fuse4fs = try Daemon.binary.get()
+        let command = """
+          mkdir '\(site.point)/a' '\(site.point)/b'
+          '\(fuse4fs)' stats '\(site.point)'
+          stat -c '%U %a %F' /run/fuse4fs/*.socket
+          """
+        let result = try unit(site, command)
+        #expect(result.lines.contains { $0.contains(#/^MKDIR +2 +0 /#) }, "\(result)")
+        #expect(result.lines.contains("root 600 socket"), "\(result)")
+        #expect(result.lines.contains("after: 0"), "\(result)")
+        #expect(try FilePath("/run/fuse4fs").names() == [])
+      }
+    }
+
     /// While the mount is used, it is gone from sight at once, and its users get ten seconds.
     @Test func theEndOfAMountInUse() throws {
       try Site.with { site in
@@ -107,6 +124,7 @@ extension RealMounts {
       try Site.with { site in
         let result = try unit(site, "echo x >'\(site.point)/file'; umount '\(site.point)'")
         #expect(result.lines.contains("daemon: 0"), "\(result)")
+        #expect(try FilePath("/run/fuse4fs").names() == [])
         #expect(result.lines.contains("after: 0"), "\(result)")
         try site.image.check()
       }
@@ -166,7 +184,7 @@ extension RealMounts {
       try Site.with { site in
         let result = try unit(
           site, options: "rw,keep_awake=off", user: "there is no such user", "true")
-        #expect(result.lines.contains("ready: False device fuse"), "\(result)")
+        #expect(result.lines.contains("ready: False socket device fuse"), "\(result)")
         #expect(result.lines.contains("after: 0"), "\(result)")
         #expect(MountTable.entry(at: site.point) == nil)
         try site.image.check()

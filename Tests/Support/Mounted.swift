@@ -21,16 +21,19 @@ public struct Mounted: Sendable {
     public var check: Bool
     /// Seconds after which the daemon is killed, so that waiting calls get ENOTCONN.
     public var timeout: Int
+    /// NAME=VALUE, in addition to the environment of the tests.
+    public var environment: [String]
 
     public init(
       options: [String] = [], arguments: [String] = [], user: TestUser? = nil, check: Bool = true,
-      timeout: Int = 120
+      timeout: Int = 120, environment: [String] = []
     ) {
       self.options = options
       self.arguments = arguments
       self.user = user
       self.check = check
       self.timeout = timeout
+      self.environment = environment
     }
   }
 
@@ -72,7 +75,7 @@ public struct Mounted: Sendable {
     let options = plan.options.isEmpty ? [] : ["-o", plan.options.joined(separator: ",")]
     return try Command(
       [try Daemon.binary.get().string] + options + plan.arguments + [source.string, point.string],
-      as: plan.user
+      as: plan.user, environment: plan.environment
     ).run()
   }
 

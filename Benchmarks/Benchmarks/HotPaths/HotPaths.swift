@@ -7,5 +7,6 @@ let benchmarks: @Sendable () -> Void = {
     scalingFactor: .one, maxDuration: .seconds(2))
   MappingBenchmarks.register()
   WireBenchmarks.register()
+  StatisticsBenchmarks.register()
   VolumeBenchmarks.register()
 }

@@ -29,6 +29,7 @@ extension Inode {
   /// Reads mappings from disk into the cache, from the one that covers `position` on, and returns that one.
   /// Metadata lock held.
   private func loadMappings(at position: FileOffset) throws(Ext4Error) -> Mapping {
+    volume.mappingStatistics.noteMiss()
     let found =
       flags.contains(.extents)
       ? try loadExtents(at: position) : try loadIndirectBlocks(at: position)

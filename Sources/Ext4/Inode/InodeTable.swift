@@ -1,4 +1,5 @@
 import CExt2FS
+import Journal
 import Synchronization
 
 /// The inodes in memory, by number, and how often the kernel refers to those that are not.
@@ -16,6 +17,8 @@ final class InodeTable: Sendable {
   }
 
   private let state: Mutex<State>
+  /// Hits are counted with the table's lock held, misses with the metadata lock.
+  let statistics = CacheStatistics()
   private let capacity: Int
 
   /// `capacity`: about how many inodes are kept in memory.
@@ -30,6 +33,7 @@ final class InodeTable: Sendable {
     state.withLock { state in
       guard let inode = state.inodes[number] else { return nil }
       inode.wasUsed = true
+      statistics.noteHit()
       return inode
     }
   }
@@ -153,6 +157,7 @@ extension Volume {
   func inode(_ number: InodeNumber) throws(Ext4Error) -> Inode {
     if let inode = inodes[number] { return inode }
     guard geometry.contains(number) else { throw .errno(.staleNFSFileHandle) }
+    inodes.statistics.noteMiss()
     readAhead(of: number)
     let inode = Inode(number: number, volume: self, raw: makeRawInode())
     try inode.reload()

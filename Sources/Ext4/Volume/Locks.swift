@@ -37,9 +37,8 @@ final class ReadWriteLock: @unchecked Sendable {
   func withReadLock<R>(_ body: () throws(Ext4Error) -> R) throws(Ext4Error) -> R {
     if let observer = device.lockObserver { willTake(observer, shared: true) }
     if pthread_rwlock_tryrdlock(lock) != 0 {
-      if device.waits.givesUp() { throw .errno(.wouldWait) }
-      device.willWait()
-      pthread_rwlock_rdlock(lock)
+      if device.waitPolicy.givesUp() { throw .errno(.wouldWait) }
+      waitToRead()
     }
     defer { unlock() }
     return try body()
@@ -50,9 +49,8 @@ final class ReadWriteLock: @unchecked Sendable {
   func withWriteLock<R>(_ body: () throws(Ext4Error) -> R) throws(Ext4Error) -> R {
     if let observer = device.lockObserver { willTake(observer, shared: false) }
     if pthread_rwlock_trywrlock(lock) != 0 {
-      if device.waits.givesUp() { throw .errno(.wouldWait) }
-      device.willWait()
-      pthread_rwlock_wrlock(lock)
+      if device.waitPolicy.givesUp() { throw .errno(.wouldWait) }
+      waitToWrite()
     }
     defer { unlock() }
     return try body()
@@ -61,12 +59,21 @@ final class ReadWriteLock: @unchecked Sendable {
   /// The same, and the thread waits in any case.
   func waitForWriteLock<R>(_ body: () -> R) -> R {
     if let observer = device.lockObserver { willTake(observer, shared: false) }
-    if pthread_rwlock_trywrlock(lock) != 0 {
-      device.willWait()
-      pthread_rwlock_wrlock(lock)
-    }
+    if pthread_rwlock_trywrlock(lock) != 0 { waitToWrite() }
     defer { unlock() }
     return body()
+  }
+
+  @inline(never)
+  private func waitToRead() {
+    device.willWait()
+    device.waits.measure(.lock(role)) { _ = pthread_rwlock_rdlock(lock) }
+  }
+
+  @inline(never)
+  private func waitToWrite() {
+    device.willWait()
+    device.waits.measure(.lock(role)) { _ = pthread_rwlock_wrlock(lock) }
   }
 
   @inline(__always)
@@ -133,17 +140,18 @@ final class MetadataLock: @unchecked Sendable {
 
   @inline(never)
   private func waitOrGiveUp() throws(Ext4Error) {
-    if device.waits.givesUp() {
+    if device.waitPolicy.givesUp() {
       for _ in 0..<Self.looks where pthread_mutex_trylock(lock) == 0 { return }
       throw .errno(.wouldWait)
     }
     wait()
   }
 
+  @inline(never)
   private func wait() {
     device.willWait()
     waiting.wrappingAdd(1, ordering: .relaxed)
-    pthread_mutex_lock(lock)
+    device.waits.measure(.lock(role)) { _ = pthread_mutex_lock(lock) }
     waiting.wrappingSubtract(1, ordering: .relaxed)
     turns.wrappingAdd(1, ordering: .relaxed)
   }
@@ -182,6 +190,6 @@ final class MetadataLock: @unchecked Sendable {
 extension Volume {
   /// To be called before what makes the calling thread wait. `wouldWait` where it does not want to.
   func requireToWait() throws(Ext4Error) {
-    if device.waits.givesUp() { throw .errno(.wouldWait) }
+    if device.waitPolicy.givesUp() { throw .errno(.wouldWait) }
   }
 }

@@ -76,6 +76,8 @@ public final class Volume: @unchecked Sendable {
   let committing: MetadataLock
   let inodes: InodeTable
   let mappingBudget: MappingBudget
+  /// Misses only, with the metadata lock held.
+  let mappingStatistics = CacheStatistics()
   var inodeReadAhead: InodeReadAhead
 
   /// Where changes go first, if the file system has a journal and is mounted for writing. Set before the first change.

@@ -65,7 +65,7 @@ extension Volume {
     let before = cache.changeCount
     do throws(Ext4Error) {
       let result = try body()
-      device.waits.hasChanged()
+      device.waitPolicy.hasChanged()
       return result
     } catch {
       if error.isOfDevice, isWhole(after: error, since: before) { restoreInodes() }

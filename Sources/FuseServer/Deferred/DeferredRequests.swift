@@ -30,14 +30,16 @@ final class DeferredRequests: @unchecked Sendable {
   private let operations: any FileSystemOperations
   private let channel: any KernelChannel
   private let interruptions: Interruptions
+  private let statistics: RequestStatistics
   private let monitor = Monitor()
   private var state = State()
   private var thread: OwnedThread?
 
   init(
     _ operations: any FileSystemOperations, _ channel: any KernelChannel,
-    _ interruptions: Interruptions
+    _ interruptions: Interruptions, _ statistics: RequestStatistics
   ) {
+    self.statistics = statistics
     self.operations = operations
     self.channel = channel
     self.interruptions = interruptions
@@ -46,6 +48,7 @@ final class DeferredRequests: @unchecked Sendable {
   func start() {
     let served = interruptions.add()
     thread = OwnedThread { [self] in
+      statistics.enter()
       served.adopt {
         while let request = next(served) { serve(request) }
       }

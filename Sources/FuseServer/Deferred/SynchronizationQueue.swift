@@ -11,15 +11,20 @@ final class SynchronizationQueue: @unchecked Sendable {
   }
 
   private let operations: any FileSystemOperations
+  private let statistics: RequestStatistics
   private let monitor = Monitor()
   private var waiting: [Request] = []
   private var isStopped = false
   private var thread: OwnedThread?
 
-  init(_ operations: any FileSystemOperations) { self.operations = operations }
+  init(_ operations: any FileSystemOperations, _ statistics: RequestStatistics) {
+    self.operations = operations
+    self.statistics = statistics
+  }
 
   func start() {
     thread = OwnedThread { [self] in
+      statistics.enter()
       while let requests = next() { serve(requests) }
     }
   }

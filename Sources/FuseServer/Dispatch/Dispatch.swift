@@ -17,14 +17,15 @@ final class Dispatch: RequestServer {
   let directWrites: DirectWrites
 
   init(
-    _ operations: any FileSystemOperations, _ connection: Connection, _ channel: any KernelChannel
+    _ operations: any FileSystemOperations, _ connection: Connection,
+    _ channel: any KernelChannel, _ statistics: RequestStatistics
   ) {
     self.operations = operations
     self.connection = connection
     self.channel = channel
     interruptions = Interruptions()
-    deferred = DeferredRequests(operations, channel, interruptions)
-    synchronizations = SynchronizationQueue(operations)
+    deferred = DeferredRequests(operations, channel, interruptions, statistics)
+    synchronizations = SynchronizationQueue(operations, statistics)
     directWrites = DirectWrites(operations, channel)
   }
 

@@ -21,7 +21,9 @@ final class DeviceReader {
     self.transport = transport
     self.descriptor = descriptor
     self.ownMemory = ownMemory
-    exchange = Exchange(descriptor, buffers, transport.interruptions, observer: transport.observer)
+    exchange = Exchange(
+      descriptor, buffers, transport.interruptions, transport.statistics,
+      observer: transport.observer)
     exchange.reader = self
   }
 

@@ -26,6 +26,7 @@ public final class DeviceTransport: @unchecked Sendable {
   var slowWrites = SlowWrites()
   let latency: CPULatencyRequest
   let interruptions: Interruptions
+  let statistics: RequestStatistics
   let observer: (any ExchangeObserver)?
 
   private let main: KernelDescriptor
@@ -48,8 +49,9 @@ public final class DeviceTransport: @unchecked Sendable {
   /// `descriptor`: of /dev/fuse, mounted. `server` must live for as long as this serves it. `memory`: for as many threads as the options say.
   public init(
     on descriptor: CInt, for server: any RequestServer, _ memory: TransferMemory,
-    _ interruptions: Interruptions, _ options: Options
+    _ interruptions: Interruptions, _ statistics: RequestStatistics, _ options: Options
   ) {
+    self.statistics = statistics
     self.interruptions = interruptions
     threadCount = options.threadCount
     self.memory = memory
@@ -106,7 +108,8 @@ public final class DeviceTransport: @unchecked Sendable {
     }
   }
 
-  private static let wakeSignal = SIGUSR1
+  /// One that no other part of the process waits for: SIGRTMIN + 1.
+  private static let wakeSignal = __libc_current_sigrtmin() + 1
 
   /// Signals that wake threads are to interrupt them, and no more.
   public static func makeThreadsWakeable() {

@@ -25,9 +25,26 @@ final class IomapStatistics: Sendable {
 
   func noteCompletion() { completions.wrappingAdd(1, ordering: .relaxed) }
 
+  /// Questions about mappings by what they were asked for, and completions that were reported.
+  struct Counts: Sendable, Equatable {
+    var reads: UInt64
+    var writes: UInt64
+    var writebacks: UInt64
+    var others: UInt64
+    var completions: UInt64
+  }
+
+  var counts: Counts {
+    Counts(
+      reads: reads.load(ordering: .relaxed), writes: writes.load(ordering: .relaxed),
+      writebacks: writebacks.load(ordering: .relaxed), others: others.load(ordering: .relaxed),
+      completions: completions.load(ordering: .relaxed))
+  }
+
   /// One line for `-d`.
   func report(_ notifications: IomapNotifier.Counters?) {
     guard let notifications else { return }
+    let counts = counts
     func text(_ name: String, _ counts: NotificationCounts) -> String {
       let failures = counts.failures.map { "\($0.value) \($0.key)" }.sorted().joined(
         separator: ", ")
@@ -35,9 +52,9 @@ final class IomapStatistics: Sendable {
     }
     log.debug(
       """
-      the kernel asked for mappings to read \(reads.load(ordering: .relaxed)), to write \
-      \(writes.load(ordering: .relaxed)), to write back \(writebacks.load(ordering: .relaxed)), otherwise \
-      \(others.load(ordering: .relaxed)) times, and reported \(completions.load(ordering: .relaxed)) completions; \
+      the kernel asked for mappings to read \(counts.reads), to write \
+      \(counts.writes), to write back \(counts.writebacks), otherwise \
+      \(counts.others) times, and reported \(counts.completions) completions; \
       it took \(text("upserts", notifications.upserts)), \
       \(text("invalidations", notifications.invalidations)), \
       \(text("device invalidations", notifications.deviceInvalidations))

@@ -12,6 +12,8 @@ struct MountTable {
     let source: String
     /// Whether no program can write to the file system, through this mount or another one.
     let isReadOnly: Bool
+    /// The user who has mounted, where it is a FUSE mount.
+    var userID: UInt32?
   }
 
   let entries: [Entry]
@@ -45,13 +47,15 @@ struct MountTable {
     guard let dash = fields.firstIndex(of: "-"), dash >= 6, fields.count > dash + 3,
       let id = Int(fields[0]), let parent = Int(fields[1])
     else { return nil }
+    let options = fields[dash + 3].split(separator: ",")
     return Entry(
       id: id, parent: parent,
       device: String(fields[2]),
       mountPoint: unescape(fields[4]),
       type: unescape(fields[dash + 1]),
       source: unescape(fields[dash + 2]),
-      isReadOnly: fields[dash + 3].split(separator: ",").contains("ro"))
+      isReadOnly: options.contains("ro"),
+      userID: options.first { $0.hasPrefix("user_id=") }.flatMap { UInt32($0.dropFirst(8)) })
   }
 
   /// Blanks and backslashes are written as `\` and three octal digits.

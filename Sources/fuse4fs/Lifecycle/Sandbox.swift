@@ -15,7 +15,10 @@ struct Sandbox: Sendable {
   ///   - mount: where the kernel has it. The daemon opens its own root directory to have the kernel write back its cache. Nil where only
   ///     the caller knows.
   ///   - device: the file or block device with the file system.
-  func enter(_ mount: MountTable.Entry?, device: CInt) throws(StartupFailure) {
+  ///   - control: the control socket, if there is one.
+  func enter(
+    _ mount: MountTable.Entry?, device: CInt, control: CInt?
+  ) throws(StartupFailure) {
     let log = Logger(label: "fuse4fs")
     guard wish != .off else {
       log.info("sandbox: off")
@@ -25,6 +28,7 @@ struct Sandbox: Sendable {
     tzset()
     var confinement = Confinement()
     confinement.inheritedDescriptors = inherited
+    confinement.listeningSocket = control
     // What callers may do, and their groups.
     confinement.readableDirectories = [.files("/proc")] + Self.queues(of: device).map { .files($0) }
     let root = mount.map(Self.open) ?? -1

@@ -1,7 +1,7 @@
 import Glibc
 import SystemPackage
 
-/// Takes the signals that ask for a clean unmount: SIGINT, SIGTERM and SIGHUP.
+/// Takes the signals that ask for a clean unmount, SIGINT, SIGTERM and SIGHUP, and the one that asks for a report, SIGUSR1.
 enum SignalWatcher {
   /// Keeps those signals pending in this thread and in those that it starts, and ignores SIGPIPE. To
   /// be called before the first thread is started; a signal that comes before `watch` is not lost.
@@ -36,7 +36,7 @@ enum SignalWatcher {
   private static var watched: sigset_t {
     var signals = sigset_t()
     sigemptyset(&signals)
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
+    for signal in [SIGINT, SIGTERM, SIGHUP, SIGUSR1] {
       sigaddset(&signals, signal)
     }
     return signals

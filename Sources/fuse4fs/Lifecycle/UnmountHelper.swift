@@ -6,7 +6,8 @@ import SystemPackage
 /// A process that is set aside to end the mount: the daemon has given up what that takes, as fusermount3(1) has the set-user-ID bit.
 ///
 /// It has neither the image nor /dev/fuse nor the terminal, does nothing until it is asked, and can be asked for one thing: to unmount the one
-/// mount that it was told of before the daemon served it. When the daemon is gone it ends, and leaves the mount as it is.
+/// mount that it was told of before the daemon served it. When the daemon is gone it removes the file of the daemon's control socket, ends, and
+/// leaves the mount as it is.
 final class UnmountHelper: Sendable {
   private let channel: CInt
 
@@ -35,8 +36,10 @@ final class UnmountHelper: Sendable {
     return UnmountHelper(ends[0])
   }
 
-  /// Says which mount it is. Once, before anything is read from strangers.
-  func watch(_ mount: MountTable.Entry) { Self.send("\(mount.id) \(mount.device)", to: channel) }
+  /// Says which mount it is, and which file its control socket has. Once, before anything is read from strangers.
+  func watch(_ mount: MountTable.Entry, _ control: ControlSocket?) {
+    Self.send("\(mount.id) \(mount.device) \(control?.number ?? 0)", to: channel)
+  }
 
   /// Takes the mount away at once; what is still open in it keeps working until it is closed. Returns when that is done, and says what went
   /// wrong; nil if nothing did.
@@ -53,12 +56,15 @@ final class UnmountHelper: Sendable {
   // MARK: The helper's side
 
   private static func serve(_ channel: CInt) -> Never {
-    guard let words = receive(from: channel)?.split(separator: " "), words.count == 2,
-      let id = Int(words[0])
+    guard let words = receive(from: channel)?.split(separator: " "), words.count == 3,
+      let id = Int(words[0]), let control = UInt64(words[2])
     else { _exit(0) }
+    let device = String(words[1])
     while receive(from: channel) != nil {
-      send(unmount(id, device: String(words[1])) ?? done, to: channel)
+      send(unmount(id, device: device) ?? done, to: channel)
     }
+    // A new daemon may have made another one of this name by now.
+    ControlSocket.remove(forDevice: device, number: control)
     _exit(0)
   }
 
@@ -79,7 +85,9 @@ final class UnmountHelper: Sendable {
   /// Signals to the daemon's group and terminal are the daemon's affair.
   private static func detach(keeping channel: CInt) {
     setsid()
-    for number in [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGPIPE] { signal(number, SIG_IGN) }
+    for number in [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGPIPE, SIGUSR1] {
+      signal(number, SIG_IGN)
+    }
     _ = chdir("/")
     let null = open("/dev/null", O_RDWR)
     for descriptor in STDIN_FILENO...STDERR_FILENO { dup2(null, descriptor) }

@@ -16,6 +16,7 @@ enum HelpText {
       fuse4fs -o fakeroot disk.img mnt       change files that belong to root
       fuse4fs -o uid=$(id -u),gid=$(id -g) disk.img mnt
                                              everything appears as yours
+      fuse4fs stats mnt                      show what the mount has done so far
       fusermount3 -u mnt                     unmount
     """
 

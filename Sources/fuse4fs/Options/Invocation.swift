@@ -7,6 +7,8 @@ enum Invocation {
   case replay(MountOptions)
   /// Of what is mounted already.
   case remount(MountOptions)
+  /// Of a mount that is there.
+  case statistics(StatisticsCommand.Options)
   /// What comes before and after the daemon of a unit.
   case service(ServiceStep, MountOptions)
   /// Help or version: for standard output.
@@ -14,6 +16,10 @@ enum Invocation {
 
   /// - Throws: a usage failure that names the argument that is wrong.
   init(arguments: [String]) throws(StartupFailure) {
+    if arguments.first == StatisticsWords.configuration.commandName {
+      self = try Self.statistics(Array(arguments.dropFirst()))
+      return
+    }
     let command: Command
     do {
       command = try Command.parse(MountFuse.withoutItsDefaults(arguments))
@@ -46,12 +52,56 @@ enum Invocation {
   }
 }
 
+extension Invocation {
+  /// What follows the word `stats`, which is a device of that name only as `./stats`.
+  fileprivate static func statistics(_ arguments: [String]) throws(StartupFailure) -> Invocation {
+    let words: StatisticsWords
+    do {
+      words = try StatisticsWords.parse(arguments)
+    } catch {
+      guard StatisticsWords.exitCode(for: error) == .success else {
+        let message = StatisticsWords.message(for: error)
+        throw .usage(message.prefix(1).lowercased() + message.dropFirst())
+      }
+      return .print(StatisticsWords.fullMessage(for: error))
+    }
+    guard !words.json || !words.prometheus else {
+      throw .usage("--json and --prometheus exclude each other")
+    }
+    return .statistics(
+      StatisticsCommand.Options(
+        mountpoint: words.mountpoint,
+        form: words.json ? .json : words.prometheus ? .prometheus : .table))
+  }
+}
+
+/// The words of `fuse4fs stats`.
+private struct StatisticsWords: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "stats",
+    abstract: "Show what a mount has done since it began.",
+    usage: "fuse4fs stats [--json | --prometheus] MOUNTPOINT")
+
+  @Flag(help: "As JSON, whose fields docs/statistics.md describes.")
+  var json = false
+
+  @Flag(help: "As metrics for Prometheus.")
+  var prometheus = false
+
+  @Argument(help: "Where the file system is mounted.")
+  var mountpoint: String
+}
+
 /// The words of the command line. What `-o` says is left to `MountOptionList`.
 private struct Command: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "fuse4fs",
     abstract: "Mount an ext2, ext3 or ext4 file system as an ordinary user.",
-    usage: "fuse4fs [options] DEVICE MOUNTPOINT\nfuse4fs --replay [options] DEVICE",
+    usage: """
+      fuse4fs [options] DEVICE MOUNTPOINT
+      fuse4fs --replay [options] DEVICE
+      fuse4fs stats [--json | --prometheus] MOUNTPOINT
+      """,
     helpNames: [])
 
   @Option(

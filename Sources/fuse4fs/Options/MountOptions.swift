@@ -9,6 +9,8 @@ struct MountOptions: Sendable, Equatable {
   var deviceName: String?
   /// /dev/cpu_dma_latency, where the service manager has passed it.
   var latencyDescriptor: CInt?
+  /// The control socket, where the service manager has passed it.
+  var controlDescriptor: CInt?
   /// Nil outside of a unit of systemd(1).
   var serviceStep: ServiceStep?
 

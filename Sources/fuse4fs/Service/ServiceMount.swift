@@ -34,8 +34,13 @@ enum ServiceMount {
       detach: { path in umount2(path, CInt(MNT_DETACH)) })
     do throws(StartupFailure) {
       CacheLimits.raise(entry)
+      // The mount does without, if it has to.
+      let control = try? ControlSocket(for: entry)
+      defer { if let control { close(control.descriptor) } }
+      if let control { descriptors.append((.socket, control.descriptor)) }
       try manager.keep(descriptors)
     } catch {
+      ControlSocket.remove(forDevice: entry.device)
       umount2(entry.mountPoint, CInt(MNT_DETACH))
       throw error
     }
@@ -58,6 +63,7 @@ enum ServiceMount {
     options.mountpoint = "/dev/fd/\(fuse)"
     if let journal = descriptors[.journal] { options.journalPath = "/proc/self/fd/\(journal)" }
     options.latencyDescriptor = descriptors[.latency]
+    options.controlDescriptor = descriptors[.socket]
     return options
   }
 
@@ -73,6 +79,8 @@ enum ServiceMount {
       isUnmounted = try unmount(directory, options, isServed: daemon != nil)
     }
     if isUnmounted, let daemon { awaitEnd(of: daemon) }
+    // Where root has unmounted already, which one it was is not known any more.
+    ControlSocket.removeAbandoned()
   }
 
   /// `isServed`: whether there is a process that answers. Where none ever came, what asks the mount waits for as long as the service manager

@@ -16,4 +16,6 @@ enum ServiceDescriptor: String, CaseIterable, Sendable {
   case journal
   /// /dev/cpu_dma_latency.
   case latency
+  /// The control socket, which listens.
+  case socket
 }

@@ -21,6 +21,7 @@ struct Confined {
     let list = Confinement.openPath(directory)
     confinement.readableDirectories = [.files("/proc"), .lists(list)]
     confinement.inheritedDescriptors = [tries.inherited]
+    confinement.listeningSocket = tries.listener.descriptor
     let report = confinement.apply(parts)
     say("missing \(report.missing.joined(separator: ", "))")
     for (name, attempt) in tries.all {
@@ -45,6 +46,9 @@ private struct Tries {
   let file: CInt
   let inherited: CInt
   private let socket: CInt
+  /// At the first one connections may be accepted.
+  let listener = Listener()
+  private let otherListener = Listener()
   private let parent = Int(getppid())
 
   init(_ directory: String) {
@@ -116,6 +120,18 @@ private struct Tries {
     [
       ("internet-socket", { Int(Glibc.socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)) }),
       ("connect", { connect(AF_INET) }),
+      ("local-socket", { Int(Glibc.socket(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0)) }),
+      ("listen", { Int(listen(otherListener.descriptor, 1)) }),
+      ("accept-elsewhere", { otherListener.accept() }),
+      ("connect-again", { otherListener.connectAgain() }),
+      (
+        "socket-option",
+        {
+          var kind: CInt = 0
+          var size = socklen_t(4)
+          return Int(getsockopt(socket, SOL_SOCKET, SO_TYPE, &kind, &size))
+        }
+      ),
       ("unmount", { Int(umount2("/nowhere", 0)) }),
       ("clock", { Self.call(SYS_clock_settime, 0) }),
       ("host-name", { Int(sethostname("", 0)) }),
@@ -160,6 +176,8 @@ private struct Tries {
       ("needed-list", { Int(open(directory, O_RDONLY | O_DIRECTORY)) }),
       ("needed-status-of-caller", { Int(open("/proc/\(parent)/status", O_RDONLY)) }),
       ("needed-log", { send(socket, "x", 1, 0) }),
+      ("needed-accept", { listener.accept() }),
+      ("needed-user-of-peer", { listener.userOfPeer() }),
       ("needed-sleep", { Int(usleep(1)) }),
       (
         "needed-memory",
