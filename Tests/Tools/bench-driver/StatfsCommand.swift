@@ -10,10 +10,10 @@ struct Statfs: ParsableCommand {
   func run() throws {
     let path = path
     try Measurement.run(clients: clients, seconds: seconds) { _, watch in
-      var result = Glibc.statfs()
+      var result = statvfs()
       var done = 0
       while !watch.isOver(after: done) {
-        try WorkFailure.check(Glibc.statfs(path, &result) == 0, "statfs \(path)")
+        try WorkFailure.check(statvfs(path, &result) == 0, "statfs \(path)")
         done += 1
       }
       return done
