@@ -20,7 +20,8 @@ import struct SystemPackage.FileDescriptor
     func block(of volume: Volume) throws -> BlockNumber {
       switch self {
       // The last block of it, in which there is no inode.
-      case .inodeTable: volume.descriptors.inodeTable(of: 0) + (volume.geometry.inodeTableBlocks - 1)
+      case .inodeTable:
+        volume.descriptors.inodeTable(of: 0) + (volume.geometry.inodeTableBlocks - 1)
       case .blockBitmap: volume.descriptors.blockBitmap(of: 0)
       case .descriptors: BlockNumber(1)
       case .journal: try #require(volume.journal?.area.runs.first).first
@@ -128,6 +129,12 @@ import struct SystemPackage.FileDescriptor
         }
         Self.expectDamage("asking for the place") { () throws(Ext4Error) in
           _ = try file.devicePosition(at: place, count: 100)
+        }
+        // A hole in front of such blocks is a hole.
+        try file.change(.punchHole, at: place - 4096, length: 4096, options: [])
+        file.mappings.removeAll()
+        try file.withMapping(at: FileOffset(place - 4096), count: 4096, for: .inspect) { window in
+          #expect(window.first.kind == .hole)
         }
         // What is the file's can be read.
         let count = try bytes.withUnsafeMutableBytes { try file.read(into: $0, at: 0) }

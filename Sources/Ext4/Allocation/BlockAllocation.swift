@@ -106,7 +106,7 @@ extension Volume {
     return run
   }
 
-  private static let unknown: StaticString =
+  private static let inDamagedBitmap: StaticString =
     "blocks that were to be freed stay taken, as their block bitmap is damaged"
 
   /// Gives `run`, blocks of `inode`, back. The caller subtracts it from the inode's count. What of it is free already, the file
@@ -119,7 +119,7 @@ extension Volume {
     for group in geometry.groups(of: run) {
       let part = BlockRun(run.range.clamped(to: geometry.blocks(of: group)))
       if !loadedBitmaps.hasBlocks(of: group) {
-        noteDamage(.corrupted(inode, what: Self.unknown))
+        noteDamage(.corrupted(inode, what: Self.inDamagedBitmap))
       } else if isWhollyTaken(part) {
         freeLoadedBlocks(part)
       } else {

@@ -4,7 +4,8 @@ import SystemPackage
 /// The block groups whose bitmaps are in libext2fs's memory. The bitmaps of another group are read when blocks or inodes are taken
 /// or freed there: all bitmaps of 16 TiB are 640 MiB.
 ///
-/// In a group that is not loaded nothing is known, and most seems free: no code may look at a group before it loads it. Belongs to the metadata lock.
+/// In a group that is not loaded nothing is known, and most seems free: no code may look at a group before it loads it. Belongs to the
+/// metadata lock.
 struct LoadedBitmaps {
   private var blocks: [Bool]
   private var inodes: [Bool]

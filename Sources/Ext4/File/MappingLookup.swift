@@ -70,8 +70,8 @@ extension Inode {
   /// The end of the largest file that the map can describe, in bytes.
   var mapEnd: FileOffset { FileOffset(1 << (32 + volume.blockShift)) }
 
-  /// Whether blocks of the map may be handed out: they are not the file system's own. EUCLEAN where nothing comes before them that may.
-  /// They are judged here, and not in the tree, so that a file that claims such blocks can be deleted.
+  /// Whether blocks of the map may be handed out behind the mappings that were found: they are not the file system's own. EUCLEAN if none was
+  /// found. They are judged here, and not in the tree, so that a file that claims such blocks can be deleted.
   private func isMappable(
     _ first: BlockNumber, _ count: UInt64, after found: [Mapping]
   ) throws(Ext4Error) -> Bool {
@@ -90,12 +90,12 @@ extension Inode {
     var behind = FileOffset(UInt64(start.rawValue) << volume.blockShift)
     var extent = try search.extent(coveringOrBehind: start.rawValue)
     while let current = extent {
-      guard try isMappable(current.physical, UInt64(current.count), after: found) else {
-        return found
-      }
       let mapping = current.mapping(blockShift: volume.blockShift)
       if mapping.offset > behind {
         found.append(.hole(at: behind, length: mapping.offset - behind))
+      }
+      guard try isMappable(current.physical, UInt64(current.count), after: found) else {
+        return found
       }
       found.append(mapping)
       behind = mapping.end
