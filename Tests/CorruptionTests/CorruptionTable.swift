@@ -11,6 +11,7 @@ struct CorruptionTable {
     var cleanBefore = 0
     var cleanAfter = 0
     var disputed = 0
+    var asked = 0
     var unjudged = 0
     var slowest = 0
     var slowestCall = ""
@@ -20,7 +21,9 @@ struct CorruptionTable {
 
   private var rows: [MetadataKind: Row] = [:]
 
-  /// Tours of images on which e2fsck gave no verdict: it did not come to an end.
+  /// Tours before which e2fsck was asked about the image.
+  var asked: Int { rows.values.reduce(0) { $0 + $1.asked } }
+  /// Those of them on which it gave no verdict: it did not come to an end.
   var unjudged: Int { rows.values.reduce(0) { $0 + $1.unjudged } }
 
   mutating func add(
@@ -40,6 +43,7 @@ struct CorruptionTable {
     }
     if !result.isMounted { row.refused += 1 }
     if result.damage > 0 { row.damaged += 1 }
+    if result.wasClean != nil || result.isUnjudged { row.asked += 1 }
     if result.isUnjudged { row.unjudged += 1 }
     if result.wasClean == true {
       row.cleanBefore += 1
