@@ -44,7 +44,7 @@ public final class BlockDevice: Sendable {
   let knownEnd: Atomic<Int64>
   let foundEnd = Atomic<Int64>(.max)
 
-  /// The caller keeps `fileDescriptor` open for as long as the device is used, and closes it. `didWait` is called by a thread that has waited.
+  /// The caller keeps `fileDescriptor` open for as long as the device is used, and closes it.
   public init(
     fileDescriptor: CInt, byteOffset: Int64, byteCount: Int64, isWritable: Bool,
     observer: (any BlockDeviceObserver)? = nil, lockObserver: (any LockObserver)? = nil,

@@ -69,13 +69,14 @@ import Testing
     let gate = ReadWriteLock(.commitGate, of: device, prefersWriters: true)
     for _ in 0..<100 {
       metadata.withLock {}
-      io.withReadLock {}
-      gate.withWriteLock {}
+      try io.withReadLock {}
+      try gate.withWriteLock {}
     }
     #expect(WaitCause.allCases.allSatisfy { device.waits[$0].waits == 0 })
     try contend({ body in metadata.withLock { body() } }, take: { metadata.withLock {} })
-    try contend({ body in io.withWriteLock { body() } }, take: { io.withReadLock {} })
-    try contend({ body in gate.withReadLock { body() } }, take: { gate.withWriteLock {} })
+    try contend({ body in io.waitForWriteLock { body() } }, take: { _ = try? io.withReadLock {} })
+    try contend(
+      { body in _ = try? gate.withReadLock { body() } }, take: { gate.waitForWriteLock {} })
     for role in [.metadata, .inode, .commitGate] as [ObservedLock.Role] {
       let count = device.waits[.lock(role)]
       #expect(count.waits == 1 && count.nanoseconds > 1_000_000, "\(role)")
