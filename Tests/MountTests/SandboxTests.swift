@@ -29,13 +29,14 @@ extension RealMounts {
         .filter { (try? status($0, "PPid")) == "\(process)" }
     }
 
+    /// What the process has open, but for the file of a sanitizer's reports (scripts/test.d/sanitized-sandbox.c).
     private func open(_ process: pid_t) throws -> [Int: String] {
       let directory = FilePath("/proc/\(process)/fd")
       let numbers = try directory.names().compactMap { Int($0) }
       return Dictionary(
         uniqueKeysWithValues: try numbers.map {
           ($0, String(decoding: try Syscall.readlink(directory.appending("\($0)")), as: UTF8.self))
-        })
+        }.filter { !Sanitizer.isReport($0.1) })
     }
 
     @Test(arguments: [false, true]) func nothingIsLeftToTheDaemon(isRoot: Bool) throws {

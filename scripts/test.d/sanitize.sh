@@ -14,6 +14,17 @@ MountTests\.RealMounts/(DifferentialTests|KillTests|WorkloadTests)/	long runs, o
 END
 }
 
+# Compiles scripts/test.d/$1.c, for all that is linked.
+link_in() {
+  if ! command -v clang >/dev/null; then
+    echo "scripts/test: there is no clang in PATH, as a toolchain of Swift has it" >&2
+    exit 1
+  fi
+  mkdir -p "$scratch"
+  clang -Wall -Werror -O1 -fPIC -c "scripts/test.d/$1.c" -o "$scratch/$1.o"
+  flags+=(-Xlinker "$PWD/$scratch/$1.o")
+}
+
 # Sets flags, scratch, environment and run for the sanitizer $1.
 sanitize() {
   local expression reason
@@ -23,14 +34,10 @@ sanitize() {
   local common="exitcode=66"
   case $1 in
     thread)
-      export TSAN_OPTIONS="$common:suppressions=$PWD/scripts/test.d/thread.suppressions:history_size=4"
-      if ! command -v clang >/dev/null; then
-        echo "scripts/test: there is no clang in PATH, as a toolchain of Swift has it" >&2
-        exit 1
-      fi
-      mkdir -p "$scratch"
-      clang -Wall -Werror -O1 -fPIC -c scripts/test.d/thread-mutex.c -o "$scratch/thread-mutex.o"
-      flags+=(-Xlinker "$PWD/$scratch/thread-mutex.o")
+      # force_background_thread: only a background thread that the runtime starts at the beginning, not at a fork, makes it know how to end
+      # such threads (sanitized-sandbox.c).
+      export TSAN_OPTIONS="$common:suppressions=$PWD/scripts/test.d/thread.suppressions:history_size=4:force_background_thread=1"
+      link_in thread-mutex
       ;;
     # What is still allocated when a process ends, the kernel frees.
     address) export ASAN_OPTIONS="$common:detect_leaks=0:detect_stack_use_after_return=1:strict_string_checks=1" ;;
@@ -39,6 +46,7 @@ sanitize() {
       exit 1
       ;;
   esac
+  link_in sanitized-sandbox
   while IFS=$'\t' read -r expression reason; do
     echo "Not with --sanitize: $expression ($reason)"
     run+=("--skip=$expression")

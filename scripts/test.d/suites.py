@@ -17,6 +17,8 @@ import sys
 import threading
 import time
 
+from symbols import Symbols
+
 # The target whose suites disturb each other: they drop the kernel's caches, and look at mounts and processes.
 ONE_AT_A_TIME = "MountTests"
 SUMMARY = re.compile(r"Test run with (\d+) tests? in \d+ suites? passed")
@@ -52,7 +54,8 @@ class Suites:
 class Reports:
     """What sanitizers have to say of a suite's processes, daemons included: each writes a file of its own."""
 
-    def __init__(self, sanitizer):
+    def __init__(self, sanitizer, executable):
+        self.symbols = Symbols(os.path.dirname(executable))
         self.variable = {"thread": "TSAN_OPTIONS", "address": "ASAN_OPTIONS"}[sanitizer]
         self.directory = os.path.join(os.environ["FUSE4FS_TEST_DIRECTORY"], "reports")
         os.mkdir(self.directory)
@@ -69,7 +72,7 @@ class Reports:
         for file in sorted(glob.glob(glob.escape(path) + ".[0-9]*")):
             with open(file, errors="replace") as report:
                 texts.append(report.read())
-        return "".join(texts)
+        return self.symbols.put_in("".join(texts))
 
 
 class NoReports:
@@ -187,7 +190,7 @@ def main():
         (mounting if name.split(".")[0] == ONE_AT_A_TIME else others).put(name)
     print(f"{len(suites.tests)} suites in the order of --seed {options.seed}", flush=True)
 
-    reports = Reports(options.sanitizer) if options.sanitizer else NoReports()
+    reports = Reports(options.sanitizer, options.executable) if options.sanitizer else NoReports()
     run = Run(executable, suites, options.arguments, reports)
     signal.signal(signal.SIGTERM, lambda *_: run.stop())
     signal.signal(signal.SIGINT, lambda *_: run.stop())
