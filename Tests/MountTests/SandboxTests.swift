@@ -158,7 +158,7 @@ extension RealMounts {
       }
     }
 
-    /// While the daemon waits for the lock on the image, which comes between looking at the mount point and mounting, the way to it is
+    /// While the daemon waits for the lock on the image, which comes between opening the mount point and mounting, the way to it is
     /// made to lead elsewhere.
     @Test func aMountPointThatIsSwapped() throws {
       try Site.with { site in
@@ -171,8 +171,7 @@ extension RealMounts {
             exec 9<'\(site.image.path)'
             flock 9
             '\(try Daemon.binary.get())' '\(site.image.path)' '\(parent)/mnt' 9<&- & mount=$!
-            until grep -qz '\(parent)/mnt' /proc/$mount/cmdline; do :; done
-            sleep 0.3
+            until find /proc/[0-9]*/fd -lname '\(parent)/mnt' 2>/dev/null | grep -q .; do sleep 0.01; done
             mv '\(parent)' '\(moved)'; ln -s victim '\(parent)'
             flock -u 9
             wait $mount
