@@ -83,7 +83,14 @@ import Testing
       var plan = IomapModelChecker.Plan()
       plan.operations = setting.operations * Self.factor
       plan.seed = setting.seed
-      let result = try IomapModelChecker(mount.kernel, plan).run()
+      let result: IomapModelChecker.Result
+      do {
+        result = try IomapModelChecker(mount.kernel, plan).run()
+      } catch {
+        // The kernel ends the connection when no answer comes, or a rule is broken: then the error only follows from that.
+        do { try rules.verify() } catch let cause { throw Failure("\(cause)\n\(error)") }
+        throw error
+      }
       let contents = try Self.contents(mount.kernel)
       try mount.unmount()
       try rules.verify()

@@ -44,7 +44,7 @@ public struct Mounted: Sendable {
     _ image: Image, at point: FilePath, _ plan: Plan = Plan(), _ body: (Mounted) throws -> R
   ) throws -> R {
     let mounted = try Mounted(image.path, at: point, plan)
-    let watchdog = Watchdog(seconds: plan.timeout) { Daemon.kill(at: point) }
+    let watchdog = Watchdog(seconds: plan.timeout * Sanitizer.patience) { Daemon.kill(at: point) }
     let result: Result<R, any Error>
     do { result = .success(try body(mounted)) } catch { result = .failure(error) }
     watchdog.callOff()

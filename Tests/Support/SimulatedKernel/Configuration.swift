@@ -1,4 +1,5 @@
 import SystemPackage
+import TestSupport
 
 extension SimulatedKernel {
   /// What kernel it is, and what goes wrong in it.
@@ -41,7 +42,7 @@ extension SimulatedKernel {
     /// Requests in the background at a time, as INIT replies may say.
     public var maximumBackground = 12
     /// After which an unanswered request fails the run, in milliseconds.
-    public var deadline = 10_000
+    public var deadline = 10_000 * Sanitizer.patience
 
     public var seed: UInt64 = 1
     /// Of each look-up: the inode's cached mappings are gone before it.
