@@ -66,10 +66,13 @@ final class CheckpointList: Sendable {
 
   /// The blocks with copies of transactions up to `sequence`, in the order of their numbers.
   func blocks(upTo sequence: UInt32) -> [BlockNumber] {
-    entries.withLock { entries in
-      entries.lazy.filter { isSequence($0.value.transaction.sequence, atOrBefore: sequence) }
-        .map { BlockNumber($0.key) }
-    }.sorted()
+    // An array, and no lazy sequence: that would be read after the lock, and have `add` copy the whole list meanwhile.
+    let blocks: [BlockNumber] = entries.withLock { entries in
+      entries.compactMap { block, entry in
+        isSequence(entry.transaction.sequence, atOrBefore: sequence) ? BlockNumber(block) : nil
+      }
+    }
+    return blocks.sorted()
   }
 
   /// The transactions up to `sequence` have left the log.
