@@ -33,6 +33,8 @@ let package = Package(
       name: "CFuse3", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
     .systemLibrary(
       name: "CExt2FS", pkgConfig: "ext2fs", providers: [.apt(["libext2fs-dev"])]),
+    .systemLibrary(
+      name: "CUring", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
     .target(name: "IomapCache", dependencies: [system], swiftSettings: strict),
     .target(name: "FuseProtocol", dependencies: ["IomapCache"], swiftSettings: strict),
     .target(name: "Journal", dependencies: ["CExt2FS", system], swiftSettings: strict),
@@ -40,7 +42,8 @@ let package = Package(
       name: "Ext4", dependencies: ["CExt2FS", "IomapCache", "Journal", logging, system],
       swiftSettings: strict),
     .target(
-      name: "FuseTransport", dependencies: ["CFuse3", "FuseProtocol", system], swiftSettings: strict
+      name: "FuseTransport", dependencies: ["CFuse3", "CUring", "FuseProtocol", system],
+      swiftSettings: strict
     ),
     .target(
       name: "FuseServer",
@@ -108,6 +111,10 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "JournalTests", dependencies: ["CExt2FS", "CLinux", "Journal", "TestSupport", system],
+      swiftSettings: strict),
+    .testTarget(
+      name: "FuseTransportTests",
+      dependencies: ["FuseProtocol", "FuseTransport", "Journal", "TestSupport", system],
       swiftSettings: strict),
     .testTarget(
       name: "FuseServerTests",

@@ -55,6 +55,17 @@ enum AllowedSystemCalls {
     #endif
   }
 
+  /// For rings that are there already (io_uring(7)): to use them, to enable them, and to run where their queue is. None can be made. By their numbers, which
+  /// are the same on all architectures.
+  static let ofRings: [(number: Int32, conditions: [Condition])] = [
+    // io_uring_enter.
+    (426, []),
+    // io_uring_register: IORING_REGISTER_ENABLE_RINGS (include/uapi/linux/io_uring.h), by the thread that will use it.
+    (427, [Condition(argument: 1, rule: .isOneOf([12]))]),
+    // Of the calling thread.
+    (SYS_sched_setaffinity, [Condition(argument: 0, rule: .isNull)]),
+  ]
+
   /// - Parameter listener: the socket at which connections may be accepted; nil for none.
   static func conditional(
     _ listener: CInt?

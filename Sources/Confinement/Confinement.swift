@@ -13,6 +13,8 @@ public struct Confinement: Sendable {
   public var inheritedDescriptors: [CInt] = []
   /// The one socket at which connections may still be accepted.
   public var listeningSocket: CInt?
+  /// Rings that are there can be used (io_uring(7)).
+  public var allowsRings = false
 
   public init() {}
 
@@ -67,7 +69,9 @@ public struct Confinement: Sendable {
         report.note(domain.name, domain.enter())
       case .capabilities: report.note("no capabilities", Capabilities.keepOnly([]))
       case .coreFiles: report.note("no core files", CoreFiles.forbid())
-      case .seccomp: report.note("seccomp", SystemCallFilter.install(listeningSocket))
+      case .seccomp:
+        report.note(
+          "seccomp", SystemCallFilter.install(listeningSocket, allowsRings: allowsRings))
       }
     }
     if let count = Self.threadCount, count != 1 { report.missing.append("\(count - 1) threads") }

@@ -7,9 +7,11 @@ import SystemPackage
 ///
 /// For calls that are allowed whatever their arguments, the kernel knows the answer without running the program (since Linux 5.11).
 enum SystemCallFilter {
-  /// - Parameter listener: the socket at which connections may be accepted; nil for none.
-  static func install(_ listener: CInt?) -> Errno? {
-    guard let program = program(listener) else { return .noFunction }
+  /// - Parameters:
+  ///   - listener: the socket at which connections may be accepted; nil for none.
+  ///   - allowsRings: rings of io_uring(7) that are there can be used.
+  static func install(_ listener: CInt?, allowsRings: Bool) -> Errno? {
+    guard let program = program(listener, allowsRings) else { return .noFunction }
     return program.withUnsafeBufferPointer { instructions in
       var description = sock_fprog(
         len: UInt16(instructions.count),
@@ -42,7 +44,7 @@ enum SystemCallFilter {
   private static func argumentOffset(_ index: Int) -> UInt32 { UInt32(16 + 8 * index) }
 
   /// Calls have other numbers on other architectures, which a process of this one can use: these get ENOSYS at once.
-  private static func program(_ listener: CInt?) -> [sock_filter]? {
+  private static func program(_ listener: CInt?, _ allowsRings: Bool) -> [sock_filter]? {
     guard let architecture else { return nil }
     var program = [
       load(architectureOffset), jumpIfEqual(architecture, then: 1), refusal, load(numberOffset),
@@ -50,7 +52,8 @@ enum SystemCallFilter {
     for number in AllowedSystemCalls.always {
       program += [jumpIfEqual(UInt32(number), else: 1), allowance]
     }
-    for (number, conditions) in AllowedSystemCalls.conditional(listener) {
+    let rings = allowsRings ? AllowedSystemCalls.ofRings : []
+    for (number, conditions) in rings + AllowedSystemCalls.conditional(listener) {
       program += check(UInt32(number), conditions)
     }
     return program + [refusal]

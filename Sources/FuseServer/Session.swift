@@ -26,6 +26,8 @@ public final class Session: @unchecked Sendable {
     public var keepsProcessorsAwake = false
     /// /dev/cpu_dma_latency, where another process has opened it for this one; the session closes it.
     public var wakefulnessDescriptor: CInt?
+    /// Requests are to come over io_uring, where the kernel offers that and there is more than one worker.
+    public var usesRing = false
     /// Gets a line for each request, each reply and each notification, from any thread. Nil for none, which costs nothing.
     public var trace: (@Sendable (String) -> Void)?
 
@@ -113,6 +115,22 @@ public final class Session: @unchecked Sendable {
     transport = DeviceTransport(
       on: descriptor, for: dispatch, memory, dispatch.interruptions, statistics, options)
     channel.connect(descriptor)
+    if self.options.usesRing { wantRing(on: descriptor) }
+  }
+
+  private func wantRing(on descriptor: CInt) {
+    let connection = dispatch.connection
+    guard options.workerCount > 1 else {
+      return connection.ring.giveUp(RingFailure("one request is served after the other"))
+    }
+    connection.ring.want { [unowned self] () throws(RingFailure) in
+      try RingTransport(
+        on: descriptor, for: dispatch, dispatch.interruptions, statistics, observer: trace,
+        isBroken: { [weak self] failure in
+          Self.log.error("requests do not come over io_uring any more: \(failure.reason)")
+          self?.stop()
+        })
+    }
   }
 
   /// Whether this system is a virtual machine whose processors are to poll before they halt (cpuidle-haltpoll).
@@ -131,18 +149,37 @@ public final class Session: @unchecked Sendable {
     DeviceTransport.makeThreadsWakeable()
     let connection = dispatch.connection
     transport.serve { connection.isSettled || isStopped }
-    // The descriptors are opened before `onReady`, which may give up opening files.
-    transport.prepare { channel.clone() }
+    // The descriptors are opened before `onReady`, which may give up opening files. One thread is enough for what does not come over io_uring.
+    if connection.ring.transport == nil { transport.prepare { channel.clone() } }
     guard connection.isSettled, !isStopped, onReady() else { return }
     if options.workerCount > 1 {
       dispatch.deferred.start()
       dispatch.synchronizations.start()
     }
+    guard let ring = startRing() else { return }
     transport.run()
     dispatch.synchronizations.stop()
     dispatch.deferred.stop()
     dispatch.directWrites.stop()
+    // Last, since what was deferred owes replies to it.
+    ring.transport?.finish()
   }
+
+  /// Has requests come over io_uring, where that was agreed on. Nil where they do not come on any way.
+  private func startRing() -> RingMode? {
+    let ring = dispatch.connection.ring
+    guard let transport = ring.transport else { return ring }
+    dispatch.directWrites.limit(to: transport.entriesPerQueue)
+    guard let (failure, isFinal) = transport.start() else { return ring }
+    Self.log.warning("requests do not come over io_uring: \(failure.reason)")
+    if isFinal { return nil }
+    transport.finish()
+    ring.giveUp(failure)
+    return ring
+  }
+
+  /// Why requests do not come over io_uring, as the end of a sentence for people; nil where they do.
+  public var ringFailure: RingFailure? { dispatch.connection.ring.failure }
 
   /// Whether the kernel still has what `mount` attached.
   public var isConnected: Bool {

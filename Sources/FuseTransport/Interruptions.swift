@@ -35,6 +35,16 @@ public final class ServedRequest: @unchecked Sendable {
     ).exchanged
   }
 
+  /// The same, so that an interruption that another thread notes at the same time is not lost (`Interruptions.begin`).
+  func beginVisibly(_ unique: UInt64, caller: Int32) {
+    self.caller = caller
+    nextLook = 0
+    state.store(unique, ordering: .sequentiallyConsistent)
+  }
+
+  /// Whether the kernel has said that the caller was interrupted.
+  var isInterrupted: Bool { state.load(ordering: .relaxed) & Self.mark != 0 }
+
   /// Whether the request should end. To be asked by the serving thread.
   public var isCallerGone: Bool {
     interruptions.isOver || state.load(ordering: .relaxed) & Self.mark != 0 && look()
@@ -77,10 +87,25 @@ public final class ServedRequest: @unchecked Sendable {
 }
 
 /// The requests of a session that are being served, for those that interrupt them. Its lock is taken when a thread begins or ends, and for
-/// interruptions, never for a request.
+/// interruptions, never for a request unless there are early interruptions.
 public final class Interruptions: Sendable {
   private let served = Mutex<[ServedRequest]>([])
   private let hasEnded = Atomic<Bool>(false)
+
+  /// An interruption of a request that no thread serves: it has been answered, or it has come on another way (io_uring) and is still to be
+  /// served.
+  private struct Early {
+    let unique: UInt64
+    /// Nanoseconds (`Clock.now`).
+    let time: UInt64
+  }
+
+  private let early = Mutex<[Early]>([])
+  private let earlyCount = Atomic<Int>(0)
+  private let keepsEarly = Atomic<Bool>(false)
+  /// For how long an early interruption is kept, in nanoseconds, and how many are.
+  private static let memory: UInt64 = 10_000_000_000
+  private static let capacity = 64
 
   public init() {}
 
@@ -101,8 +126,43 @@ public final class Interruptions: Sendable {
     served.withLock { $0.removeAll { $0 === request } }
   }
 
+  /// From here on requests and their interruptions come on different ways.
+  func keepEarlyOnes() { keepsEarly.store(true, ordering: .relaxed) }
+
+  /// A thread serves request `unique` from here on, whose interruption may have come before.
+  @inline(__always)
+  func begin(_ request: ServedRequest, _ unique: UInt64, caller: Int32) {
+    request.beginVisibly(unique, caller: caller)
+    // Either this sees the early interruption, or that sees the request (`interrupt`).
+    guard earlyCount.load(ordering: .sequentiallyConsistent) != 0 else { return }
+    if takeEarly(unique) { _ = request.interrupt(unique) }
+  }
+
   /// The kernel says that the caller of request `unique` was interrupted. One that has been answered meanwhile is not found.
   public func interrupt(_ unique: UInt64) {
-    served.withLock { served in _ = served.first { $0.interrupt(unique) } }
+    let keeps = keepsEarly.load(ordering: .relaxed)
+    if keeps { noteEarly(unique) }
+    let isFound = served.withLock { served in served.contains { $0.interrupt(unique) } }
+    if keeps, isFound { _ = takeEarly(unique) }
+  }
+
+  private func noteEarly(_ unique: UInt64) {
+    let now = Clock.now
+    early.withLock { early in
+      early.removeAll { now - $0.time > Self.memory }
+      if early.count == Self.capacity { early.removeFirst() }
+      early.append(Early(unique: unique, time: now))
+      earlyCount.store(early.count, ordering: .sequentiallyConsistent)
+    }
+  }
+
+  private func takeEarly(_ unique: UInt64) -> Bool {
+    let now = Clock.now
+    return early.withLock { early in
+      let isThere = early.contains { $0.unique == unique }
+      early.removeAll { $0.unique == unique || now - min(now, $0.time) > Self.memory }
+      earlyCount.store(early.count, ordering: .sequentiallyConsistent)
+      return isThere
+    }
   }
 }

@@ -11,8 +11,26 @@ public struct OwnedThread: @unchecked Sendable {
 
   /// Nil when the system allows no more threads.
   public init?(_ work: @escaping @Sendable () -> Void) {
+    guard let thread = Self.create(work) else { return nil }
+    self.thread = thread
+  }
+
+  /// Starts a thread that is not waited for. False when the system allows no more threads.
+  static func detach(_ work: @escaping @Sendable () -> Void) -> Bool {
+    guard let thread = create(work) else { return false }
+    pthread_detach(thread)
+    return true
+  }
+
+  private static func create(_ work: @escaping @Sendable () -> Void) -> pthread_t? {
     var thread = pthread_t()
-    let start = Unmanaged.passRetained(Start(work))
+    // A thread inherits where its maker runs.
+    let isMakerPinned = Exchange.current?.isPinned ?? false
+    let start = Unmanaged.passRetained(
+      Start {
+        if isMakerPinned { ThreadPlacement.unpin() }
+        work()
+      })
     let code = pthread_create(
       &thread, nil,
       { context in
@@ -23,7 +41,7 @@ public struct OwnedThread: @unchecked Sendable {
       start.release()
       return nil
     }
-    self.thread = thread
+    return thread
   }
 
   /// Returns when it has ended. To be called once.

@@ -123,6 +123,7 @@ final class Mount: Sendable {
     sessionOptions.checksOpening = options.checkOpen
     sessionOptions.keepsProcessorsAwake = options.wantsProcessorsAwake
     sessionOptions.wakefulnessDescriptor = options.latencyDescriptor
+    sessionOptions.usesRing = options.ioUring != .off
     if options.debug { sessionOptions.trace = { Console.log($0) } }
     sessionOptions.timeGranularity = volume.timeGranularity
     sessionOptions.workerCount = options.singleThread ? 1 : workerCount
@@ -161,13 +162,15 @@ final class Mount: Sendable {
     session.run {
       do throws(StartupFailure) {
         try reportDataMover()
+        try reportRing()
         if let entry {
           hint()
           CacheLimits.raise(entry)
         }
         if entry != nil || surroundings.isCallersMount {
           try surroundings.sandbox?.enter(
-            entry, device: device?.descriptor ?? image.fileDescriptor, control: control)
+            entry, device: device?.descriptor ?? image.fileDescriptor, control: control,
+            usesRings: session.ringFailure == nil)
         }
         // From here on there are other threads.
         if surroundings.watchesSignals {
@@ -253,6 +256,18 @@ final class Mount: Sendable {
       guard options.iomap != .never else { return }
       log.info("\(image.displayName): the daemon moves file data, without iomap: \(reason.reason)")
     }
+  }
+
+  /// Says in one line how requests come, where that was left open.
+  private func reportRing() throws(StartupFailure) {
+    guard let reason = session.ringFailure?.reason else {
+      return log.info("\(image.displayName): requests come over io_uring")
+    }
+    if options.ioUring == .on {
+      throw .mount("\(image.displayName): requests cannot come over io_uring: \(reason)")
+    }
+    guard options.ioUring != .off else { return }
+    log.info("\(image.displayName): requests come by /dev/fuse, not over io_uring: \(reason)")
   }
 
   private func hint() {

@@ -26,6 +26,7 @@ extension RealMounts {
       (["-o", "offset=twelve"], "offset"), (["-o", "errors=never"], "errors"),
       (["-o", "iomap=sometimes"], "iomap"), (["-o", "iomap_cache=2"], "iomap_cache"),
       (["-o", "cache_size=1K"], "cache_size"), (["-o", "keep_awake=often"], "keep_awake"),
+      (["-o", "io_uring=yes"], "io_uring"),
       (["-o", "inode_readahead_blks=3"], "inode_readahead_blks"),
       (["--nonsense"], "nonsense"),
     ])
@@ -70,6 +71,7 @@ extension RealMounts {
         "bsddf,dev,suid,relatime", "strictatime,dirsync,sync", "fakeroot,uid=5,gid=6",
         "cache_size=1M,keep_awake=on,inode_readahead_blks=0",
         "cache_size=2G,keep_awake=off,inode_readahead_blks=64", "sandbox=auto", "sandbox=on",
+        "io_uring=auto", "io_uring=off",
         "sandbox=off", "allow_dev,allow_suid",
         "nofail,user,_netdev,x-systemd.automount,x-anything=1,noauto,defaults",
       ]

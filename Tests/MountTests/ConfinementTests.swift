@@ -73,7 +73,18 @@ import Testing
         "clock", "host-name", "modules", "bpf", "keys", "handles", "io-uring", "terminal-input",
         "executable-memory", "local-socket", "listen", "accept-elsewhere", "connect-again",
         "socket-option",
+        "io-uring-enter", "io-uring-enable", "io-uring-register", "processor",
+        "processor-of-parent",
       ], [.noFunction])
+  }
+
+  /// Where requests come over io_uring: what uses rings gets through, and fails for want of one.
+  @Test(.enabled(if: geteuid() == 0)) func whatRingsTake() throws {
+    let results = try results(Self.all + ["rings"])
+    try expect(results, ["io-uring-enter", "io-uring-enable"], [.badFileDescriptor])
+    try expect(results, ["processor"], [.invalidArgument])
+    try expect(
+      results, ["io-uring", "io-uring-register", "processor-of-parent", "unmount"], [.noFunction])
   }
 
   /// For kernels and calls that get past the filter.

@@ -2,10 +2,10 @@ import Foundation
 import Synchronization
 
 /// Does something when a time is over, unless it has been called off before.
-final class Watchdog: Sendable {
+public final class Watchdog: Sendable {
   private let calledOff = Mutex(false)
 
-  init(seconds: Int, action: @escaping @Sendable () -> Void) {
+  public init(seconds: Int, action: @escaping @Sendable () -> Void) {
     let deadline = DispatchTime.now() + .seconds(seconds)
     DispatchQueue.global().asyncAfter(deadline: deadline) { [weak self] in
       self?.calledOff.withLock { calledOff in
@@ -14,7 +14,7 @@ final class Watchdog: Sendable {
     }
   }
 
-  func callOff() {
+  public func callOff() {
     calledOff.withLock { $0 = true }
   }
 }

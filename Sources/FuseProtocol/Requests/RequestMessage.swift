@@ -8,34 +8,41 @@ public struct RequestMessage {
 
   /// Decodes `message`, which is what one read(2) of the device gave. Allocates nothing.
   ///
-  /// Errors: `shortHeader`, `length`, `unknownOpcode`, `foreignByteOrder`, `extensionLength`, `extensionForm`, and those of `Request.init`.
+  /// Errors: `shortHeader`, and those of the other initializer.
   public init(
     _ message: UnsafeRawBufferPointer, _ negotiated: NegotiatedProtocol
   ) throws(DecodingError) {
-    guard let header = RequestHeader(message) else {
+    guard let parts = RequestParts(message) else {
       throw DecodingError(opcode: nil, .shortHeader(there: message.count))
     }
-    guard header.length == message.count else {
+    try self.init(parts, negotiated)
+  }
+
+  /// Decodes a request in one piece or in several. Allocates nothing.
+  ///
+  /// Errors: `length`, `unknownOpcode`, `foreignByteOrder`, `extensionLength`, `extensionForm`, and those of `Request.init`.
+  public init(
+    _ parts: RequestParts, _ negotiated: NegotiatedProtocol
+  ) throws(DecodingError) {
+    let header = RequestHeader(unchecked: parts.header)
+    guard header.length == parts.count else {
       throw DecodingError(
-        opcode: header.rawOpcode, .length(said: header.length, there: message.count))
+        opcode: header.rawOpcode, .length(said: header.length, there: parts.count))
     }
     guard let opcode = header.opcode else {
       let isForeign = header.rawOpcode == Opcode.foreignInitialize
       throw DecodingError(
         opcode: header.rawOpcode, isForeign ? .foreignByteOrder : .unknownOpcode)
     }
-    let payload = UnsafeRawBufferPointer(rebasing: message[RequestHeader.size...])
     // The field was padding before 7.38.
     let measured = negotiated.minor >= 38 ? header.extensionLength : 0
-    guard measured <= payload.count else {
+    guard let (arguments, last) = parts.split(beforeLast: measured) else {
       throw DecodingError(opcode: header.rawOpcode, .extensionLength(measured))
     }
-    var cursor = PayloadCursor(
-      UnsafeRawBufferPointer(rebasing: payload[..<(payload.count - measured)]), of: opcode,
-      negotiated)
+    var extensions = last
+    var cursor = PayloadCursor(arguments, of: opcode, negotiated)
     self.header = header
     request = try Request.decode(&cursor)
-    var extensions = UnsafeRawBufferPointer(rebasing: payload[(payload.count - measured)...])
     if negotiated.hasUnmeasuredExtensions, opcode.makesFiles { extensions = try cursor.takeRest() }
     try cursor.finish()
     self.extensions = try RequestExtensions(extensions, opcode)

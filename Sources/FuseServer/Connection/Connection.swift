@@ -8,6 +8,7 @@ import Synchronization
 final class Connection: @unchecked Sendable {
   let options: Session.Options
   let iomap: IomapMode
+  let ring = RingMode()
   /// How messages are laid out.
   private(set) var negotiated = NegotiatedProtocol(minor: NegotiatedProtocol.latestMinor)
   /// Whether the kernel takes ENOSYS to OPEN for "never ask me again", and the same for OPENDIR.
@@ -36,7 +37,10 @@ final class Connection: @unchecked Sendable {
   /// The answer to INIT. EPROTO for a kernel that speaks an older major.
   func answer(_ request: Request.Initialize) -> Reply.Initialize {
     iomap.noteOffer(request.flags.hasIomap(minor: request.minor))
-    let reply = Negotiation.reply(to: request, options: options, usesIomap: usesIomap)
+    let usesRing = ring.answer(
+      isOffered: request.flags.contains(.overIOUring), usesIomap: usesIomap)
+    let reply = Negotiation.reply(
+      to: request, options: options, usesIomap: usesIomap, usesRing: usesRing)
     negotiated = NegotiatedProtocol(request, reply)
     declinesOpen =
       !usesIomap && !options.checksOpening && request.flags.contains(.noOpenSupport)

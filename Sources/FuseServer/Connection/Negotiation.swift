@@ -7,9 +7,11 @@ import IomapCache
 enum Negotiation {
   /// The reply to the kernel's offer.
   static func reply(
-    to offer: Request.Initialize, options: Session.Options, usesIomap: Bool
+    to offer: Request.Initialize, options: Session.Options, usesIomap: Bool, usesRing: Bool = false
   ) -> Reply.Initialize {
-    let flags = wanted(options, usesIomap: usesIomap).intersection(offer.flags)
+    var flags = wanted(options, usesIomap: usesIomap).intersection(offer.flags)
+    // Not to be taken unless it works: from then on the kernel keeps requests waiting until it does.
+    if usesRing { flags.insert(.overIOUring) }
     let pages = flags.contains(.maximumPages) ? TransferMemory.maximumTransfer / pageSize : 0
     return Reply.Initialize(
       minor: usesIomap ? InitFlags.iomapMinor : NegotiatedProtocol.latestMinor,

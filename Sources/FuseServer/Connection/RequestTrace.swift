@@ -34,17 +34,25 @@ final class RequestTrace: ExchangeObserver {
 
   func received(_ exchange: Exchange) { received(exchange.message) }
 
+  /// The same for a request in one piece.
   func received(_ message: UnsafeRawBufferPointer) {
+    guard let parts = RequestParts(message) else {
+      return print("#0 \(DecodingError(opcode: nil, .shortHeader(there: message.count)))")
+    }
+    received(parts)
+  }
+
+  private func received(_ parts: RequestParts) {
     let negotiated = state.withLock { $0.negotiated }
     let line: String
     do throws(DecodingError) {
-      let request = try RequestMessage(message, negotiated)
+      let request = try RequestMessage(parts, negotiated)
       note(request)
       line = request.description
     } catch {
-      let header = RequestHeader(message)
-      if let header, let opcode = header.opcode { begin(header.unique, opcode) }
-      line = "#\(header?.unique ?? 0) \(error)"
+      let header = RequestHeader(unchecked: parts.header)
+      if let opcode = header.opcode { begin(header.unique, opcode) }
+      line = "#\(header.unique) \(error)"
     }
     print(line)
   }

@@ -48,8 +48,10 @@ final class DirectWrites: @unchecked Sendable {
     /// The thread that answers before notifications return.
     var overseer: OwnedThread?
     var isStopped = false
+    /// So many writes held are a crowd: half of what the kernel sends, so that there is time.
+    var crowd = Negotiation.maximumBackground / 2
 
-    var isCrowded: Bool { waiting.count + notifying.count >= DirectWrites.crowd }
+    var isCrowded: Bool { waiting.count + notifying.count >= crowd }
   }
 
   private let operations: any FileSystemOperations
@@ -57,8 +59,6 @@ final class DirectWrites: @unchecked Sendable {
   private let monitor = Monitor()
   private var state = State()
 
-  /// So many writes held are a crowd: half of what the kernel sends, so that there is time.
-  private static let crowd = Negotiation.maximumBackground / 2
   /// How long, in milliseconds, a notification takes that waits for nothing but a processor, at most.
   private static let patience = 10
   private static let pageSize = sysconf(CInt(_SC_PAGESIZE))
@@ -66,6 +66,11 @@ final class DirectWrites: @unchecked Sendable {
   init(_ operations: any FileSystemOperations, _ channel: any KernelChannel) {
     self.operations = operations
     self.channel = channel
+  }
+
+  /// The kernel sends so many requests at a time, and others wait for these. To be called before there are any.
+  func limit(to requestCount: Int) {
+    monitor.withLock { state.crowd = min(state.crowd, max(1, requestCount / 2)) }
   }
 
   /// The request was a direct write, and has been carried out. False if it can be answered at once.

@@ -140,6 +140,11 @@ extension Dispatch {
   // MARK: Where data is
 
   private func seek(_ request: Request.Seek, _ exchange: Exchange) {
+    // As a file system answers that does not know where data is: programs take all of the file for data then.
+    guard exchange.mayWaitForRequests else {
+      _ = exchange.send(.invalidArgument)
+      return
+    }
     guard !deferred.takeOver(exchange, .seek(from: request.offset, whence: request.whence)) else {
       return
     }
@@ -149,6 +154,10 @@ extension Dispatch {
   }
 
   private func mapBlock(_ request: Request.MapBlock, _ exchange: Exchange) {
+    guard exchange.mayWaitForRequests else {
+      _ = exchange.send(.resourceBusy)
+      return
+    }
     let question = DeferredRequests.Question.block(at: request.block, size: request.blockSize)
     guard !deferred.takeOver(exchange, question) else { return }
     // Without a thread to receive what the kernel has cached.

@@ -48,7 +48,7 @@ final class DeviceReader {
   }
 
   private func serveOne() {
-    switch RequestDuration(exchange.header.opcode, exchange.payload) {
+    switch RequestDuration(exchange.header.opcode, exchange.message.arguments) {
     case .short: exchange.serve(by: transport.server)
     case .shortWrite:
       let start = Clock.now

@@ -16,8 +16,9 @@ struct Sandbox: Sendable {
   ///     the caller knows.
   ///   - device: the file or block device with the file system.
   ///   - control: the control socket, if there is one.
+  ///   - usesRings: requests come over io_uring.
   func enter(
-    _ mount: MountTable.Entry?, device: CInt, control: CInt?
+    _ mount: MountTable.Entry?, device: CInt, control: CInt?, usesRings: Bool
   ) throws(StartupFailure) {
     let log = Logger(label: "fuse4fs")
     guard wish != .off else {
@@ -29,6 +30,7 @@ struct Sandbox: Sendable {
     var confinement = Confinement()
     confinement.inheritedDescriptors = inherited
     confinement.listeningSocket = control
+    confinement.allowsRings = usesRings
     // What callers may do, and their groups.
     confinement.readableDirectories = [.files("/proc")] + Self.queues(of: device).map { .files($0) }
     let root = mount.map(Self.open) ?? -1

@@ -94,6 +94,8 @@ struct MountOptions: Sendable, Equatable {
   /// Nil: `auto`.
   var keepAwake: Wakefulness?
   /// Nil: `auto`.
+  var ioUring: IOUringWish?
+  /// Nil: `auto`.
   var sandbox: SandboxWish?
   var foreground = false
   /// Implies `foreground`.
@@ -128,6 +130,15 @@ enum Wakefulness: String, Sendable {
   /// They may, except in a virtual machine that has them poll before they halt.
   case auto
   /// They do not, if root mounts.
+  case on
+  case off
+}
+
+/// Whether requests are to come over io_uring rather than by /dev/fuse.
+enum IOUringWish: String, Sendable {
+  /// Where the kernel has it turned on.
+  case auto
+  /// Or not at all: the mount fails.
   case on
   case off
 }

@@ -6,6 +6,8 @@ import SystemPackage
 /// `confined DIRECTORY PART...`: confines itself with these parts of `Confinement` as the daemon does, tries what it must not be able to do
 /// and what it must, and prints a line for each try: its name, and "ok" or the number of the error.
 ///
+/// `rings` among the parts: rings of io_uring(7) that are there can be used.
+///
 /// DIRECTORY is the one that may be listed; the file `file` in it is opened before.
 @main
 struct Confined {
@@ -22,6 +24,7 @@ struct Confined {
     confinement.readableDirectories = [.files("/proc"), .lists(list)]
     confinement.inheritedDescriptors = [tries.inherited]
     confinement.listeningSocket = tries.listener.descriptor
+    confinement.allowsRings = words.contains("rings")
     let report = confinement.apply(parts)
     say("missing \(report.missing.joined(separator: ", "))")
     for (name, attempt) in tries.all {
@@ -140,6 +143,12 @@ private struct Tries {
       ("keys", { Self.call(SYS_keyctl, -1) }),
       ("handles", { Self.call(SYS_open_by_handle_at, -1) }),
       ("io-uring", { Self.call(SYS_io_uring_setup, 1) }),
+      ("io-uring-enter", { Self.call(SYS_io_uring_enter, -1) }),
+      // IORING_REGISTER_ENABLE_RINGS, IORING_REGISTER_FILES.
+      ("io-uring-enable", { Self.call(SYS_io_uring_register, -1, 12) }),
+      ("io-uring-register", { Self.call(SYS_io_uring_register, -1, 2) }),
+      ("processor", { Self.call(SYS_sched_setaffinity, 0, 0, 0) }),
+      ("processor-of-parent", { Self.call(SYS_sched_setaffinity, parent, 0, 0) }),
       ("terminal-input", { Int(ioctl(file, UInt(TIOCSTI), 0)) }),
       (
         "executable-memory",

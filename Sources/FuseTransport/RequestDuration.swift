@@ -9,10 +9,10 @@ enum RequestDuration {
   case long
 
   @inline(__always)
-  init(_ opcode: Opcode?, _ payload: UnsafeRawBufferPointer) {
+  init(_ opcode: Opcode?, _ arguments: UnsafeRawBufferPointer) {
     switch opcode {
     case .read, .write:
-      guard let fields = Request.TransferFields(payload), fields.size <= Self.quickTransfer else {
+      guard let fields = Request.TransferFields(arguments), fields.size <= Self.quickTransfer else {
         self = .long
         return
       }
