@@ -40,29 +40,29 @@ struct Fuse4fs {
       options = try ServiceMount.receive(options, manager)
       readiness.manager = manager
     }
-    var surroundings = Mount.Surroundings()
+    var environment = Mount.Environment()
     let callers = try CallerMount(options.mountpoint)
     if callers == nil {
-      surroundings.unmountHelper = try UnmountHelper.start(for: options.mountpoint)
+      environment.unmountHelper = try UnmountHelper.start(for: options.mountpoint)
     }
     let used = [callers?.descriptor, options.latencyDescriptor, options.controlDescriptor]
-    surroundings.sandbox = Sandbox(
+    environment.sandbox = Sandbox(
       wish: options.sandbox ?? .auto, inherited: inherited.filter { !used.contains($0) })
     SignalWatcher.block()
     DaemonLog.bootstrap(foreground: options.foreground, debug: options.debug)
 
     if let callers {
       options.mountpoint = callers.path
-      surroundings.isCallersMount = true
+      environment.isCallersMount = true
     } else {
       try FusePrerequisites.check(for: options)
       let mountPoint = try MountPoint(options.mountpoint)
       options.mountpoint = mountPoint.path
-      surroundings.mountPoint = mountPoint
+      environment.mountPoint = mountPoint
     }
     let image = try ImageSource(options: options)
     let code = withExtendedLifetime(image) {
-      serve(options: options, image: image, in: surroundings, readiness: readiness)
+      serve(options: options, image: image, in: environment, readiness: readiness)
     }
     readiness.exit(code)
   }

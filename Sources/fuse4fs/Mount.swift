@@ -11,7 +11,7 @@ import SystemPackage
 /// One mount, from opening the volume to the last flush.
 final class Mount: Sendable {
   /// What a mount finds outside of it; tests put other things there.
-  struct Surroundings: Sendable {
+  struct Environment: Sendable {
     var channel: any KernelChannel = DeviceChannel()
     /// The device by which the kernel could move data.
     var makeDevice: @Sendable (ImageSource) throws(IomapRefusal) -> any IomapDevice = {
@@ -32,7 +32,7 @@ final class Mount: Sendable {
   private let options: MountOptions
   private let image: ImageSource
   private let journals: JournalDevices
-  private let surroundings: Surroundings
+  private let environment: Environment
   /// Nil where the daemon moves data.
   private let device: (any IomapDevice)?
   let volume: Volume
@@ -40,7 +40,7 @@ final class Mount: Sendable {
   private let session: Session
   private let statistics: StatisticsSource
   private let incidents: IncidentLog
-  private let guardian: Guardian
+  private let errorPolicy: RequestErrorPolicy
   /// Why the kernel is not asked to move data.
   private let refusal: IomapRefusal?
   /// The kernel knows the block device, but does not move data.
@@ -50,22 +50,22 @@ final class Mount: Sendable {
   private let closing = Mutex<Bool?>(nil)
 
   init(
-    options: MountOptions, image: ImageSource, in surroundings: Surroundings = .init()
+    options: MountOptions, image: ImageSource, in environment: Environment = .init()
   ) throws(StartupFailure) {
     self.options = options
     self.image = image
-    self.surroundings = surroundings
+    self.environment = environment
     journals = JournalDevices(options)
     if image.isOpenForReplay { try Replay.beforeReading(image, journals, options) }
-    let data = try DataMover.choose(options, image, surroundings)
+    let data = try DataMover.choose(options, image, environment)
     device = data.device
     refusal = data.refusal
     isBlockMount =
-      data.device == nil && !surroundings.isCallersMount && BlockMount.isPossible(options, image)
+      data.device == nil && !environment.isCallersMount && BlockMount.isPossible(options, image)
     let blocks = BlockDevice(
       fileDescriptor: data.device?.descriptor ?? image.fileDescriptor,
       byteOffset: data.device == nil ? image.byteOffset : 0, byteCount: image.byteCount,
-      isWritable: image.isWritable, observer: surroundings.observer,
+      isWritable: image.isWritable, observer: environment.observer,
       waitPolicy: WaitPolicy(
         givesUp: { !Session.mayWait }, willWait: { Session.willWait() },
         hasChanged: { Session.noteChange() },
@@ -73,7 +73,7 @@ final class Mount: Sendable {
           RequestStatistics.noteWait(for: cause.isLock ? .lock : .device, nanoseconds)
         }))
     var volumeOptions = Volume.Options(options)
-    volumeOptions.journal = JournalSurroundings(image, journals)
+    volumeOptions.journal = JournalEnvironment(image, journals)
     volumeOptions.isCallerGone = { Session.isCallerGone }
     do throws(MountRefusal) {
       volume = try Volume.open(blocks, options: volumeOptions)
@@ -81,19 +81,20 @@ final class Mount: Sendable {
       throw .mount("cannot mount '\(image.displayName)': \(error.description)")
     }
     incidents = IncidentLog(device: image.displayName)
-    guardian = Guardian(volume: volume, incidents: incidents)
-    iomap = data.device.map { [volume, guardian] device in
+    errorPolicy = RequestErrorPolicy(volume: volume, incidents: incidents)
+    iomap = data.device.map { [volume, errorPolicy] device in
       IomapServer(
-        volume: volume, device: device, usesCache: options.iomapCache ?? true, guardian: guardian)
+        volume: volume, device: device, usesCache: options.iomapCache ?? true,
+        errorPolicy: errorPolicy)
     }
-    if let iomap { guardian.whenWritingStops { [weak iomap] in iomap?.withdraw() } }
+    if let iomap { errorPolicy.whenWritingStops { [weak iomap] in iomap?.withdraw() } }
     let ending = Ending()
     let operations = Ext4Operations(
-      volume: volume, options: options, guardian: guardian, iomap: iomap,
+      volume: volume, options: options, errorPolicy: errorPolicy, iomap: iomap,
       atEnd: { ending.mount?.end() })
     do throws(Session.Failure) {
       session = try Session(
-        operations, iomap: iomap, channel: surroundings.channel,
+        operations, iomap: iomap, channel: environment.channel,
         options: Self.sessionOptions(options, image, volume, isBlockMount: isBlockMount))
     } catch {
       if case .memory = error { throw .system("get memory for requests (ulimit -v)", .noMemory) }
@@ -154,10 +155,10 @@ final class Mount: Sendable {
       throw error
     }
     let unmounter = Unmounter(
-      session: session, mountpoint: options.mountpoint, helper: surroundings.unmountHelper,
-      callersNodes: surroundings.isCallersMount ? nodesOfKernel : nil)
+      session: session, mountpoint: options.mountpoint, helper: environment.unmountHelper,
+      callersNodes: environment.isCallersMount ? nodesOfKernel : nil)
     let committer = Committer(
-      volume: volume, guardian: guardian, interval: options.commitInterval)
+      volume: volume, errorPolicy: errorPolicy, interval: options.commitInterval)
     var failure: StartupFailure?
     session.run {
       do throws(StartupFailure) {
@@ -167,13 +168,13 @@ final class Mount: Sendable {
           hint()
           CacheLimits.raise(entry)
         }
-        if entry != nil || surroundings.isCallersMount {
-          try surroundings.sandbox?.enter(
+        if entry != nil || environment.isCallersMount {
+          try environment.sandbox?.enter(
             entry, device: device?.descriptor ?? image.fileDescriptor, control: control,
             usesRings: session.ringFailure == nil)
         }
         // From here on there are other threads.
-        if surroundings.watchesSignals {
+        if environment.watchesSignals {
           try SignalWatcher.watch { [statistics] signal in
             if signal == SIGUSR1 { statistics.log() } else { unmounter.request() }
           }
@@ -183,7 +184,7 @@ final class Mount: Sendable {
         failure = error
         return false
       }
-      iomap?.startHousekeeping()
+      iomap?.startReclaimer()
       guard committer.start() else {
         failure = .system("start a thread", .noMemory)
         return false
@@ -212,10 +213,10 @@ final class Mount: Sendable {
   /// Says what the mount table has about the mount, where it is a real one, and which the control socket is, if there is one.
   private func mountSession() throws(StartupFailure) -> (MountTable.Entry?, control: CInt?) {
     if isBlockMount { try image.yieldToKernel() }
-    if let mountPoint = surroundings.mountPoint {
+    if let mountPoint = environment.mountPoint {
       let entry = try mountPoint.mount(session, image.displayName)
       let control = makeControlSocket(for: entry)
-      surroundings.unmountHelper?.watch(entry, control)
+      environment.unmountHelper?.watch(entry, control)
       return (entry, control?.descriptor)
     }
     do throws(Session.Failure) {
@@ -285,7 +286,7 @@ final class Mount: Sendable {
       guard result == nil else { return }
       iomap?.stop()
       result = closeVolume()
-      guardian.reportDamage()
+      errorPolicy.reportDamage()
       device?.close()
     }
   }

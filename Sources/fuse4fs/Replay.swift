@@ -26,7 +26,7 @@ enum Replay {
       fileDescriptor: image.fileDescriptor, byteOffset: image.byteOffset,
       byteCount: image.byteCount, isWritable: true)
     var volumeOptions = Volume.Options(options)
-    volumeOptions.journal = JournalSurroundings(image, journals)
+    volumeOptions.journal = JournalEnvironment(image, journals)
     do throws(MountRefusal) {
       return try withExtendedLifetime(image) { () throws(MountRefusal) in
         try Volume.replay(device, options: volumeOptions)
@@ -58,7 +58,7 @@ enum Replay {
   }
 }
 
-extension JournalSurroundings {
+extension JournalEnvironment {
   init(_ image: ImageSource, _ journals: JournalDevices) {
     self.init()
     let progress = ReplayProgress(image.displayName)

@@ -35,15 +35,15 @@ final class SimulatedMount: @unchecked Sendable {
     for option in options { try MountOptionList.apply(option, to: &mountOptions) }
     let source = try ImageSource(options: mountOptions)
     let bridge = Bridge(kernel)
-    var surroundings = Mount.Surroundings()
-    surroundings.channel = bridge
-    surroundings.observer = bridge
-    surroundings.watchesSignals = false
+    var environment = Mount.Environment()
+    environment.channel = bridge
+    environment.observer = bridge
+    environment.watchesSignals = false
     let size = source.byteCount
-    surroundings.makeDevice = { source throws(IomapRefusal) in
+    environment.makeDevice = { source throws(IomapRefusal) in
       SimulatedDevice(kernel: bridge.kernel, descriptor: source.fileDescriptor, byteCount: size)
     }
-    mount = try Mount(options: mountOptions, image: source, in: surroundings)
+    mount = try Mount(options: mountOptions, image: source, in: environment)
     kernel.beforeReadingDisk.withLock {
       $0 = { [volume = mount.volume] in
         // If this fails, the comparison with the disk finds it.

@@ -63,7 +63,7 @@ extension Inode {
     }
     try fillHoles(in: blocks(touching: start, end))
     try volume.change { () throws(Ext4Error) in
-      keepBlocksAhead(below: blocks(touching: start, end).upperBound)
+      keepPreallocation(below: blocks(touching: start, end).upperBound)
       try finishChange(end: keepSize ? 0 : end)
     }
   }
@@ -71,7 +71,7 @@ extension Inode {
   private func punchHole(from start: UInt64, to end: UInt64) throws(Ext4Error) {
     // Where the kernel moves the data the file may be longer than is known here.
     let size = sizeInBytes.load(ordering: .acquiring)
-    guard start < size || isMovedByKernel.load(ordering: .relaxed) else { return }
+    guard start < size || isServedByIomap.load(ordering: .relaxed) else { return }
     try zeroEdges(from: start, to: end)
     let whole = blocks(within: start, end)
     try volume.changeInSteps(mayBreakOff: true) { () throws(Ext4Error) in
@@ -104,14 +104,14 @@ extension Inode {
       try fillHoles(in: whole)
     }
     try volume.change { () throws(Ext4Error) in
-      keepBlocksAhead(below: blocks(touching: start, end).upperBound)
+      keepPreallocation(below: blocks(touching: start, end).upperBound)
       try finishChange(end: keepSize ? 0 : end)
     }
   }
 
   /// Zeroes the parts of blocks at both ends of a range that are in it. Where the kernel moves the data, it does that.
   private func zeroEdges(from start: UInt64, to end: UInt64) throws(Ext4Error) {
-    guard !isMovedByKernel.load(ordering: .relaxed) else { return }
+    guard !isServedByIomap.load(ordering: .relaxed) else { return }
     let whole = blocks(within: start, end)
     let wholeStart = whole.lowerBound << volume.blockShift
     let wholeEnd = whole.upperBound << volume.blockShift
@@ -207,7 +207,7 @@ extension Inode {
   func finishChange(end: UInt64) throws(Ext4Error) {
     if end > size { size = end }
     volume.noteLargeFile(self)
-    if !isMovedByKernel.load(ordering: .relaxed) {
+    if !isServedByIomap.load(ordering: .relaxed) {
       foldWriteTime()
       modificationTime = .now
       changeTime = modificationTime

@@ -40,7 +40,7 @@ extension Inode {
       let oldSize = sizeInBytes.load(ordering: .acquiring)
       if newSize > oldSize {
         try changeEdges { () throws(Ext4Error) in try zeroBehindEnd(upTo: newSize) }
-      } else if !isMovedByKernel.load(ordering: .relaxed) {
+      } else if !isServedByIomap.load(ordering: .relaxed) {
         // The rest of the block that stays must read as zeros when the file grows again.
         let blockSize = UInt64(volume.blockSize)
         let blockEnd = (newSize + blockSize - 1) / blockSize * blockSize
@@ -50,7 +50,7 @@ extension Inode {
       }
       // Preallocated blocks behind the old end go as well, even when the size stays. Where the kernel moves the data, the
       // file may have been longer in its memory than here, and have blocks there.
-      let shrinks = newSize <= oldSize || isMovedByKernel.load(ordering: .relaxed)
+      let shrinks = newSize <= oldSize || isServedByIomap.load(ordering: .relaxed)
       try volume.changeInSteps { () throws(Ext4Error) in
         try requireStorable()
         size = newSize

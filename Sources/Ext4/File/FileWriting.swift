@@ -257,7 +257,7 @@ extension Inode {
   /// Zeroes the rest of the last block when the file is about to grow beyond it: what stands there was never the
   /// file's. Where the kernel moves the data, it does that. `io` held exclusively.
   func zeroBehindEnd(upTo newEnd: UInt64) throws(Ext4Error) {
-    guard !isMovedByKernel.load(ordering: .relaxed) else { return }
+    guard !isServedByIomap.load(ordering: .relaxed) else { return }
     let end = sizeInBytes.load(ordering: .acquiring)
     let within = end % UInt64(volume.blockSize)
     guard newEnd > end, within != 0 else { return }

@@ -11,7 +11,7 @@ extension Inode {
 
   var journalsData: Bool {
     hasJournalFlag.load(ordering: .relaxed) && volume.hasJournal
-      && !isMovedByKernel.load(ordering: .relaxed)
+      && !isServedByIomap.load(ordering: .relaxed)
   }
 
   /// What one step of a write may change beyond what it does for other files: the blocks, and the one in which the file ended.

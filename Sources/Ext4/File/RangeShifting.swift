@@ -86,7 +86,7 @@ extension Inode {
 
   private func requireShiftable(_ start: UInt64, _ end: UInt64) throws(Ext4Error) {
     // The kernel would have to be told in the middle of its own operation.
-    guard !volume.kernelMovesData.load(ordering: .relaxed),
+    guard !volume.volumeUsesIomap.load(ordering: .relaxed),
       volume.metadata.withLock({ flags.contains(.extents) })
     else { throw .errno(.notSupported) }
     guard start % UInt64(volume.blockSize) == 0, end % UInt64(volume.blockSize) == 0 else {

@@ -26,7 +26,7 @@ public struct FileStatus: Sendable {
   public var flags: InodeFlags
   public var projectID: UInt32
   /// The kernel moves the file's data and asks for mappings.
-  public var isMovedByKernel: Bool
+  public var isServedByIomap: Bool
 }
 
 extension Inode {
@@ -45,7 +45,7 @@ extension Inode {
       device: isDevice ? deviceNumber : 0, blockSize: UInt32(volume.blockSize),
       accessTime: accessTime, modificationTime: modificationTime, changeTime: changeTime,
       birthTime: birthTime, flags: flags, projectID: projectID,
-      isMovedByKernel: isMovedByKernel.load(ordering: .acquiring))
+      isServedByIomap: isServedByIomap.load(ordering: .acquiring))
   }
 }
 
@@ -103,7 +103,7 @@ extension Inode {
         try adjustACL(forMode: mode)
       }
       // The times of a file whose data the kernel moves are the kernel's: it says what they shall be.
-      let keepsTimes = isMovedByKernel.load(ordering: .relaxed)
+      let keepsTimes = isServedByIomap.load(ordering: .relaxed)
       if change.size != nil, !keepsTimes { modificationTime = now }
       if let time = change.accessTime { accessTime = time }
       if let time = change.modificationTime { modificationTime = time }
@@ -116,7 +116,7 @@ extension Inode {
   /// always, the set-id bits if the caller may not keep them. Metadata lock not held.
   func dropPrivileges(_ options: WriteOptions) throws(Ext4Error) {
     // The kernel does all of this itself for files whose data it moves.
-    guard !isMovedByKernel.load(ordering: .relaxed) else { return }
+    guard !isServedByIomap.load(ordering: .relaxed) else { return }
     let clears = options.contains(.clearSetID)
     guard clears || mayHaveCapability.load(ordering: .relaxed) else { return }
     try volume.change { () throws(Ext4Error) in

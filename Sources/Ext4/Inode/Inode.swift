@@ -62,7 +62,7 @@ public final class Inode: @unchecked Sendable {
 
   /// The kernel moves the file's data itself and asks for mappings: decided when it first learns of the inode, and so until it
   /// has forgotten it. Changed under the inode table's lock.
-  let isMovedByKernel = Atomic<Bool>(false)
+  let isServedByIomap = Atomic<Bool>(false)
   /// The daemon has written data of the file that the kernel may not find where it would look for it.
   let hasServerData = Atomic<Bool>(false)
   /// How often the kernel has the file open, in iomap mode.
@@ -72,10 +72,10 @@ public final class Inode: @unchecked Sendable {
   /// The commit that will contain, or contains, the last change of the inode.
   let lastChange = Atomic<UInt64>(0)
   /// Blocks taken ahead of a growing file, beyond what was asked for. Changed under the metadata lock.
-  var blocksAhead: Range<UInt64>?
+  var preallocation: Range<UInt64>?
   /// The arrays of pointers that a removal of blocks, which is not done yet, has freed. Belongs to the metadata lock.
   var removedArrays: Set<BlockNumber> = []
-  let hasBlocksAhead = Atomic<Bool>(false)
+  let hasPreallocation = Atomic<Bool>(false)
   /// The blocks ahead are about to be freed, unless the file is used before. Set under `io`, held exclusively.
   let isTrimAnnounced = Atomic<Bool>(false)
   /// What the kernel has been told of the file's mappings.
@@ -99,9 +99,9 @@ public final class Inode: @unchecked Sendable {
     !isUnlinked.load(ordering: .relaxed) && linkCount > 0
       && lastWrite.load(ordering: .relaxed) == 0
       && !extentTreeChanged.load(ordering: .relaxed)
-      && !hasBlocksAhead.load(ordering: .relaxed) && !hasNewBlocks.load(ordering: .relaxed)
+      && !hasPreallocation.load(ordering: .relaxed) && !hasNewBlocks.load(ordering: .relaxed)
       && !isStarved.load(ordering: .relaxed) && pendingError.load(ordering: .relaxed) == 0
-      && !isMovedByKernel.load(ordering: .relaxed) && !hasServerData.load(ordering: .relaxed)
+      && !isServedByIomap.load(ordering: .relaxed) && !hasServerData.load(ordering: .relaxed)
       && openCount.load(ordering: .relaxed) == 0 && knownGeneration == nil
       && lookupCount <= UInt64(UInt32.max)
   }

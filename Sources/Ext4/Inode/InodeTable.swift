@@ -89,7 +89,7 @@ final class InodeTable: Sendable {
     state.withLock { state in
       if inode.lookupCount == 0 {
         inode.knownGeneration = nil
-        inode.isMovedByKernel.store(inode.suitsKernel, ordering: .releasing)
+        inode.isServedByIomap.store(inode.suitsKernel, ordering: .releasing)
       }
       inode.lookupCount += 1
     }
@@ -108,7 +108,7 @@ final class InodeTable: Sendable {
       guard inode.lookupCount > 0 else { return nil }
       inode.lookupCount -= min(count, inode.lookupCount)
       guard inode.lookupCount == 0 else { return nil }
-      inode.isMovedByKernel.store(false, ordering: .releasing)
+      inode.isServedByIomap.store(false, ordering: .releasing)
       return inode
     }
   }
@@ -134,9 +134,9 @@ final class InodeTable: Sendable {
   var all: [Inode] { state.withLock { Array($0.inodes.values) } }
 
   /// The inodes that have blocks ahead of their ends.
-  var withBlocksAhead: [Inode] {
+  var withPreallocation: [Inode] {
     state.withLock { state in
-      state.inodes.values.filter { $0.hasBlocksAhead.load(ordering: .relaxed) }
+      state.inodes.values.filter { $0.hasPreallocation.load(ordering: .relaxed) }
     }
   }
 

@@ -32,7 +32,7 @@ extension Inode {
 
   /// The inode has changed: now, unless the kernel keeps the times of the file and says when.
   func noteChangeTime() {
-    if !isMovedByKernel.load(ordering: .relaxed) { changeTime = .now }
+    if !isServedByIomap.load(ordering: .relaxed) { changeTime = .now }
   }
 
   private func time(_ base: InodeField, _ extra: InodeField) -> Timestamp {

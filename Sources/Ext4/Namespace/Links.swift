@@ -59,7 +59,7 @@ extension Volume {
       !inode.isUnlinked.load(ordering: .acquiring)
       && inode.lastWrite.load(ordering: .relaxed) == 0
       && !inode.extentTreeChanged.load(ordering: .acquiring)
-      && !inode.hasBlocksAhead.load(ordering: .acquiring)
+      && !inode.hasPreallocation.load(ordering: .acquiring)
     if isDone { return }
     let isDeleted = try change { () throws(Ext4Error) in
       // Another request may have looked the inode up again meanwhile.
@@ -67,7 +67,7 @@ extension Volume {
       if inode.foldWriteTime(), inode.linkCount > 0 { try inode.store() }
       guard isWritable else { return false }
       guard inode.linkCount > 0 else { return true }
-      if inode.hasBlocksAhead.load(ordering: .relaxed) { try inode.trimBlocksAhead() }
+      if inode.hasPreallocation.load(ordering: .relaxed) { try inode.trimPreallocation() }
       return false
     }
     if isDeleted {

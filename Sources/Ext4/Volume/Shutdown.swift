@@ -14,7 +14,7 @@ extension Volume {
   public var hasShutDown: Bool { isShutDown.load(ordering: .acquiring) }
 
   /// Whether the metadata in memory may still be looked at.
-  public var canBeLookedAt: Bool { !hasShutDown || !kernelMovesData.load(ordering: .acquiring) }
+  public var canBeLookedAt: Bool { !hasShutDown || !volumeUsesIomap.load(ordering: .acquiring) }
 
   public var hasJournal: Bool { log != nil }
 }

@@ -18,7 +18,7 @@ public final class Volume: @unchecked Sendable {
     public var readOnly = false
     /// Mount read-only although the journal holds transactions that are not replayed.
     public var noRecovery = false
-    public var journal = JournalSurroundings()
+    public var journal = JournalEnvironment()
     /// Nil: what the superblock says.
     public var onError: ErrorBehavior?
     /// Nil: what the superblock's default mount options say.
@@ -108,7 +108,7 @@ public final class Volume: @unchecked Sendable {
   let lastCommit = Atomic<UInt64>(0)
   let durableCommit = Atomic<UInt64>(0)
   /// Whether the kernel moves the data of files, so that the daemon only says where it lies. Set before the first request.
-  let kernelMovesData = Atomic<Bool>(false)
+  let volumeUsesIomap = Atomic<Bool>(false)
   /// The kernel has written data since the device was last flushed.
   let hasUnflushedData = Atomic<Bool>(false)
   /// There may be files with errors of writing their data that no caller has got yet.

@@ -24,7 +24,7 @@ extension Volume {
     try committing.withLock { () throws(Ext4Error) in
       let before = durableCommit.load(ordering: .acquiring)
       // The kernel does not report what it writes over data that is on disk already.
-      if kernelMovesData.load(ordering: .acquiring) { noteUnflushedData() }
+      if volumeUsesIomap.load(ordering: .acquiring) { noteUnflushedData() }
       let number = try commitAlone()
       guard !isFrozen.load(ordering: .acquiring) else { return }
       if log == nil {
@@ -74,7 +74,7 @@ extension Volume {
     try attempt("writing to the device") { () throws(Errno) in try device.checkExtent() }
     if let log { return try commit(to: log) }
     // In iomap mode freed blocks are not reused before their commit is durable, so that a late write hits no block with a new owner.
-    return kernelMovesData.load(ordering: .acquiring)
+    return volumeUsesIomap.load(ordering: .acquiring)
       ? try commitUnlocked() : try commitWithLocks()
   }
 

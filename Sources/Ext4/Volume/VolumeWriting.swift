@@ -83,8 +83,8 @@ extension Volume {
 
   private func finishWriting() throws(Ext4Error) {
     let damage = try finishAllOrphans()
-    for inode in inodes.withBlocksAhead {
-      try change { () throws(Ext4Error) in try inode.trimBlocksAhead() }
+    for inode in inodes.withPreallocation {
+      try change { () throws(Ext4Error) in try inode.trimPreallocation() }
     }
     compactChangedTrees()
     try synchronize()

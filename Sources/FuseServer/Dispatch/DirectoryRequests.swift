@@ -19,12 +19,12 @@ extension Dispatch {
   func readDirectory(_ request: Request.Read, _ exchange: Exchange, isPlus: Bool) {
     let (node, thread) = (exchange.header.node, exchange.header.thread)
     listingFreshness.noteRequest(by: thread, in: node)
-    if !isPlus { listingHabits.noteNamesWanted(by: thread, in: node) }
+    if !isPlus { readdirplusPolicy.noteNamesWanted(by: thread, in: node) }
     let memory = exchange.output(Int(request.size))
     var buffer = DirectoryBuffer(
       memory: memory, isPlus: isPlus,
       givesAttributes: isPlus
-        && listingHabits.givesAttributes(to: thread, in: node, from: request.offset),
+        && readdirplusPolicy.givesAttributes(to: thread, in: node, from: request.offset),
       revision: connection.iomapRevision)
     do throws(Errno) {
       try operations.readDirectory(node, from: request.offset, into: &buffer)

@@ -10,7 +10,7 @@ final class Dispatch: RequestServer {
   let channel: any KernelChannel
   let interruptions: Interruptions
   let handles = OpenHandles()
-  let listingHabits = ListingHabits()
+  let readdirplusPolicy = ReaddirplusPolicy()
   let listingFreshness = ListingFreshness()
   let deferred: DeferredRequests
   let synchronizations: SynchronizationQueue

@@ -6,7 +6,7 @@ import SystemPackage
 extension Dispatch {
   func lookup(_ request: Request.Lookup, _ exchange: Exchange) {
     let parent = exchange.header.node
-    listingHabits.noteLookup(by: exchange.header.thread, in: parent)
+    readdirplusPolicy.noteLookup(by: exchange.header.thread, in: parent)
     do throws(Errno) {
       exchange.send(encoded(try operations.lookup(request.name, in: parent)))
     } catch .noSuchFileOrDirectory {

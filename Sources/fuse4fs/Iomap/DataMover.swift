@@ -10,17 +10,17 @@ struct DataMover {
 
   /// - Throws: a mount failure where it must be the kernel and cannot be.
   static func choose(
-    _ options: MountOptions, _ image: ImageSource, _ surroundings: Mount.Surroundings
+    _ options: MountOptions, _ image: ImageSource, _ environment: Mount.Environment
   ) throws(StartupFailure) -> DataMover {
     guard options.iomap != .never else { return DataMover(device: nil, refusal: nil) }
     do throws(IomapRefusal) {
       guard !options.singleThread else {
         throw IomapRefusal("it takes more threads than the one that -s leaves")
       }
-      guard surroundings.channel.iomapSupport().contains(.fileIO) else {
+      guard environment.channel.iomapSupport().contains(.fileIO) else {
         throw IomapRefusal("the kernel does not have it, or not for this user")
       }
-      return DataMover(device: try surroundings.makeDevice(image), refusal: nil)
+      return DataMover(device: try environment.makeDevice(image), refusal: nil)
     } catch {
       if options.iomap == .always { throw failure(image, error) }
       return DataMover(device: nil, refusal: error)

@@ -13,19 +13,19 @@ final class IomapServer: IomapOperations, @unchecked Sendable {
   private let volume: Volume
   private let device: any IomapDevice
   private let usesCache: Bool
-  private let guardian: Guardian
+  private let errorPolicy: RequestErrorPolicy
   let statistics = IomapStatistics()
   private let log = Logger(label: "fuse4fs.iomap")
 
   /// Nil until the kernel moves data; set before there is a second thread.
   private(set) var publisher: MappingPublisher?
-  private var housekeeper: Housekeeper?
+  private var reclaimer: IomapReclaimer?
 
-  init(volume: Volume, device: any IomapDevice, usesCache: Bool, guardian: Guardian) {
+  init(volume: Volume, device: any IomapDevice, usesCache: Bool, errorPolicy: RequestErrorPolicy) {
     self.volume = volume
     self.device = device
     self.usesCache = usesCache
-    self.guardian = guardian
+    self.errorPolicy = errorPolicy
   }
 
   /// Writes of one block can be atomic.
@@ -62,11 +62,11 @@ final class IomapServer: IomapOperations, @unchecked Sendable {
     let publisher = MappingPublisher(
       kernel, device: cookie, statistics: statistics, pushesAhead: usesCache)
     self.publisher = publisher
-    housekeeper = Housekeeper(volume: volume, publisher: publisher, guardian: guardian)
+    reclaimer = IomapReclaimer(volume: volume, publisher: publisher, errorPolicy: errorPolicy)
   }
 
   /// What is done in the background may begin: the daemon may have more than one thread.
-  func startHousekeeping() { housekeeper?.start() }
+  func startReclaimer() { reclaimer?.start() }
 
   func configuration(answering request: IomapWire.ConfigRequest) -> IomapWire.ConfigReply {
     let isFine = volume.timeGranularity == 1
@@ -83,7 +83,7 @@ final class IomapServer: IomapOperations, @unchecked Sendable {
   /// The mount has ended: nothing is told to the kernel from now on, and nothing is done in the background.
   func stop() {
     publisher?.stop()
-    housekeeper?.stop()
+    reclaimer?.stop()
     statistics.report(publisher?.notifier.counters)
   }
 
@@ -103,7 +103,7 @@ final class IomapServer: IomapOperations, @unchecked Sendable {
     }
     if operation.contains(.swapFile) { try prepareSwapFile(inode) }
     if volume.isBroken(at: .publishesWithoutLock) {
-      return try guardian.attempt { () throws(Ext4Error) in
+      return try errorPolicy.attempt { () throws(Ext4Error) in
         let window = try inode.withMapping(
           at: position, count: request.count, for: Self.purpose(of: operation)
         ) { window throws(Ext4Error) in window }
@@ -112,7 +112,7 @@ final class IomapServer: IomapOperations, @unchecked Sendable {
         return try publisher.answer(request, with: window, of: inode, blockSize: volume.blockSize)
       }
     }
-    return try guardian.attempt { () throws(Ext4Error) in
+    return try errorPolicy.attempt { () throws(Ext4Error) in
       try inode.withMapping(
         at: position, count: request.count, for: Self.purpose(of: operation)
       ) { window throws(Ext4Error) in
@@ -129,7 +129,7 @@ final class IomapServer: IomapOperations, @unchecked Sendable {
 
   /// The kernel takes no block of a swap file whose metadata is not on disk.
   private func prepareSwapFile(_ inode: Inode) throws(Errno) {
-    try guardian.attempt { () throws(Ext4Error) in
+    try errorPolicy.attempt { () throws(Ext4Error) in
       if inode.hasVolatileChanges { try volume.synchronize() }
     }
   }
@@ -167,7 +167,7 @@ final class IomapServer: IomapOperations, @unchecked Sendable {
   @discardableResult
   private func complete(_ inode: Inode, _ write: CompletedWrite) throws(Errno) -> UInt64 {
     do throws(Errno) {
-      let size = try guardian.attempt { () throws(Ext4Error) in try inode.complete(write) }
+      let size = try errorPolicy.attempt { () throws(Ext4Error) in try inode.complete(write) }
       inode.published.withLock { $0.noteChange() }
       return size
     } catch {
@@ -178,13 +178,13 @@ final class IomapServer: IomapOperations, @unchecked Sendable {
   }
 
   func freeze(unlinked: UInt64) throws(Errno) {
-    try guardian.attempt { () throws(Ext4Error) in
+    try errorPolicy.attempt { () throws(Ext4Error) in
       try volume.freeze(unlinkedFilesInUse: unlinked)
     }
   }
 
   func thaw() throws(Errno) {
-    try guardian.attempt { () throws(Ext4Error) in try volume.thaw() }
+    try errorPolicy.attempt { () throws(Ext4Error) in try volume.thaw() }
   }
 
   func shutDown() {
@@ -194,7 +194,7 @@ final class IomapServer: IomapOperations, @unchecked Sendable {
   }
 
   /// The file system has become read-only.
-  func withdraw() { housekeeper?.withdraw() }
+  func withdraw() { reclaimer?.withdraw() }
 
   /// The inode that the kernel asks about by both of its names, which must be one whose data the kernel moves.
   private func inode(_ node: NodeID, _ attributeInode: UInt64) throws(Errno) -> Inode {
@@ -202,7 +202,7 @@ final class IomapServer: IomapOperations, @unchecked Sendable {
     guard UInt64(number.rawValue) == attributeInode, node.rawValue <= UInt64(UInt32.max),
       let inode = volume.knownNode(number)
     else { throw .staleNFSFileHandle }
-    guard inode.usesKernelData else { throw .invalidArgument }
+    guard inode.usesIomap else { throw .invalidArgument }
     return inode
   }
 
@@ -213,7 +213,7 @@ final class IomapServer: IomapOperations, @unchecked Sendable {
   /// say when the file on disk has grown (fuse_change_attributes_i, v7). It does not take over attributes that it has
   /// been told to forget after it asked for them.
   func noteAttributes(of inode: Inode) {
-    guard inode.isOpen, inode.usesKernelData else { return }
+    guard inode.isOpen, inode.usesIomap else { return }
     publisher?.forgetAttributes(inode)
   }
 
@@ -223,19 +223,19 @@ final class IomapServer: IomapOperations, @unchecked Sendable {
 
   /// The file is opened: the kernel gets the mappings that it will ask for.
   func noteOpen(_ inode: Inode) {
-    guard inode.usesKernelData else { return }
+    guard inode.usesIomap else { return }
     inode.noteOpen()
     publish(inode)
   }
 
   /// The file was written back: the mappings that the kernel has dropped with that are pushed again.
   func noteSynchronization(_ inode: Inode) {
-    guard inode.usesKernelData, publisher?.mayHaveLost(inode) == true else { return publish(inode) }
+    guard inode.usesIomap, publisher?.mayHaveLost(inode) == true else { return publish(inode) }
     push(inode)
   }
 
   private func publish(_ inode: Inode) {
-    guard inode.usesKernelData, publisher?.wants(inode) == true else { return }
+    guard inode.usesIomap, publisher?.wants(inode) == true else { return }
     push(inode)
   }
 
@@ -249,7 +249,7 @@ final class IomapServer: IomapOperations, @unchecked Sendable {
   }
 
   func noteRelease(_ inode: Inode) {
-    guard inode.usesKernelData else { return }
-    if inode.noteClose() { housekeeper?.trim(inode) }
+    guard inode.usesIomap else { return }
+    if inode.noteClose() { reclaimer?.trim(inode) }
   }
 }

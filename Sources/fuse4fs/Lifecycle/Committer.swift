@@ -12,7 +12,7 @@ final class Committer: @unchecked Sendable {
   private static let usualInterval = 5
 
   private let volume: Volume
-  private let guardian: Guardian
+  private let errorPolicy: RequestErrorPolicy
   private let interval: Int
   private let monitor = Monitor()
   private var isStopped = false
@@ -22,9 +22,9 @@ final class Committer: @unchecked Sendable {
   private static let calm = 100
 
   /// `interval` is in seconds; nil or 0 is the usual one.
-  init(volume: Volume, guardian: Guardian, interval: Int?) {
+  init(volume: Volume, errorPolicy: RequestErrorPolicy, interval: Int?) {
     self.volume = volume
-    self.guardian = guardian
+    self.errorPolicy = errorPolicy
     self.interval = interval.flatMap { $0 > 0 ? $0 : nil } ?? Self.usualInterval
     volume.whenCommitIsWanted { [weak self] in self?.monitor.withLock { self?.monitor.wake() } }
   }
@@ -90,8 +90,8 @@ final class Committer: @unchecked Sendable {
       case .calm: try volume.commitWriteback()
       }
     } catch {
-      guardian.record(error)
+      errorPolicy.record(error)
     }
-    guardian.reportDamage()
+    errorPolicy.reportDamage()
   }
 }

@@ -10,12 +10,12 @@ import SystemPackage
 /// Node ids are inode numbers, so that no table translates them; only the root's differ.
 final class Ext4Operations: FileSystemOperations {
   let volume: Volume
-  let presentation: Presentation
+  let ownerOverride: OwnerOverride
   private let atime: Ext4.AccessTimePolicy
   private let directoryAtime: Ext4.AccessTimePolicy
   private let synchronousDirectories: Bool
   private let synchronous: Bool
-  let guardian: Guardian
+  let errorPolicy: RequestErrorPolicy
   /// Set where the kernel may move data by itself.
   let iomap: IomapServer?
   let privilege: Privilege
@@ -29,17 +29,18 @@ final class Ext4Operations: FileSystemOperations {
 
   /// `atEnd` is called when the mount has ended; the process that unmounts may still wait for the answer to DESTROY.
   init(
-    volume: Volume, options: MountOptions, guardian: Guardian, iomap: IomapServer? = nil,
+    volume: Volume, options: MountOptions, errorPolicy: RequestErrorPolicy,
+    iomap: IomapServer? = nil,
     atEnd: @escaping @Sendable () -> Void = {}
   ) {
     self.volume = volume
-    self.guardian = guardian
+    self.errorPolicy = errorPolicy
     self.iomap = iomap
     privilege = Privilege(isForEverybody: options.fakeroot)
     mountpoint = options.mountpoint
     isSingleThreaded = options.singleThread
     self.atEnd = atEnd
-    presentation = Presentation(
+    ownerOverride = OwnerOverride(
       userID: options.uid, groupID: options.gid, iomap: iomap)
     atime =
       switch options.atime {
@@ -54,13 +55,13 @@ final class Ext4Operations: FileSystemOperations {
 
   @inline(__always)
   func attempt<T>(_ body: () throws(Ext4Error) -> T) throws(Errno) -> T {
-    try guardian.attempt(body)
+    try errorPolicy.attempt(body)
   }
 
   /// The same for what only looks at metadata.
   @inline(__always)
   private func look<T>(_ body: () throws(Ext4Error) -> T) throws(Errno) -> T {
-    try guardian.attemptToLook(body)
+    try errorPolicy.attemptToLook(body)
   }
 
   /// The same for what changes directories: with `dirsync`, it is on disk before it is answered.
@@ -93,7 +94,7 @@ final class Ext4Operations: FileSystemOperations {
   private func entry(_ inode: Inode) -> Entry {
     inode.noteAttributesKnown()
     iomap?.noteAttributes(of: inode)
-    var entry = presentation.entry(inode.status())
+    var entry = ownerOverride.entry(inode.status())
     if volume.hasRunOutOfRoom {
       entry.attributes.mustBeAskedAgain = !inode.isManagedByKernel
     }
@@ -103,7 +104,7 @@ final class Ext4Operations: FileSystemOperations {
   private func attributes(_ inode: Inode) -> Attributes {
     inode.noteAttributesKnown()
     iomap?.noteAttributes(of: inode)
-    return presentation.attributes(inode.status())
+    return ownerOverride.attributes(inode.status())
   }
 
   // MARK: Names
@@ -255,7 +256,7 @@ final class Ext4Operations: FileSystemOperations {
         if buffer.givesAttributes, !entry.isSelfOrParent {
           let status = try entry.referencedStatus()
           iomap?.noteAttributes(of: status.inode)
-          buffer.add(entry.name, presentation.entry(status), next: entry.next)
+          buffer.add(entry.name, ownerOverride.entry(status), next: entry.next)
         } else {
           buffer.add(
             entry.name, inode: UInt64(entry.inode.rawValue),
@@ -286,10 +287,10 @@ final class Ext4Operations: FileSystemOperations {
   func setAttributes(
     of node: NodeID, to request: AttributeRequest, for caller: Caller
   ) throws(Errno) -> Attributes {
-    guard presentation.permits(request) else { throw .notPermitted }
+    guard ownerOverride.permits(request) else { throw .notPermitted }
     return try attempt { () throws(Ext4Error) in
       let inode = try inode(node)
-      var change = AttributeChange(presentation.stripped(request))
+      var change = AttributeChange(ownerOverride.stripped(request))
       if change.clearSetID { change.callerIsInGroup = keepsSetGroupID(caller, inode) }
       try inode.apply(change)
       try settle(inode)

@@ -15,7 +15,7 @@ enum Recoverer {
     try withDevice(crashed.image.path) { device in
       var options = Volume.Options()
       options.readOnly = true
-      options.journal = try surroundings(crashed)
+      options.journal = try environment(crashed)
       return try Volume.replayJournal(device, options: options)
     }
   }
@@ -24,7 +24,7 @@ enum Recoverer {
   static func replay(_ crashed: KernelCrash.Result) throws -> ReplayReport {
     try withDevice(crashed.image.path) { device in
       var options = Volume.Options()
-      options.journal = try surroundings(crashed)
+      options.journal = try environment(crashed)
       return try Volume.replay(device, options: options)
     }
   }
@@ -58,13 +58,13 @@ enum Recoverer {
     return true
   }
 
-  private static func surroundings(_ crashed: KernelCrash.Result) throws -> JournalSurroundings {
-    var surroundings = JournalSurroundings()
-    guard let journal = crashed.journal else { return surroundings }
+  private static func environment(_ crashed: KernelCrash.Result) throws -> JournalEnvironment {
+    var environment = JournalEnvironment()
+    guard let journal = crashed.journal else { return environment }
     // Open until the tests end.
     let device = try device(journal)
-    surroundings.openDevice = { _ throws(MountRefusal) in device }
-    return surroundings
+    environment.openDevice = { _ throws(MountRefusal) in device }
+    return environment
   }
 
   private static func device(_ path: FilePath) throws -> BlockDevice {

@@ -23,7 +23,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
   /// Nanoseconds of the processor's time that an input may take.
   public static let timeLimit: UInt64 = 1_000_000_000
 
-  /// Runs an input, which must not take long. Throws only where the surroundings fail.
+  /// Runs an input, which must not take long. Throws only where the environment fail.
   public func run(_ input: UnsafeRawBufferPointer) throws {
     let start = Tour.now
     try serve(input)

@@ -76,7 +76,7 @@ enum ImageFuzzing {
     }
   }
 
-  private struct Surroundings: @unchecked Sendable {
+  private struct Environment: @unchecked Sendable {
     let images: [BaseImage]
     let disk: HostileDisk
 
@@ -87,14 +87,14 @@ enum ImageFuzzing {
   }
 
   /// One thread at a time uses the disk.
-  private static let surroundings = Mutex(Result { try Surroundings() })
+  private static let environment = Mutex(Result { try Environment() })
 
   static func run(
     _ input: UnsafeRawBufferPointer, _ selection: Selection, _ body: (HostileDisk) -> Void
   ) throws {
     guard input.count >= 2 else { return }
-    try surroundings.withLock { surroundings in
-      let all = try surroundings.get()
+    try environment.withLock { environment in
+      let all = try environment.get()
       let images = all.images.filter(selection.includes)
       let base = images[Int(input[0] & 0x7F) % images.count]
       try all.disk.load(base.contents)

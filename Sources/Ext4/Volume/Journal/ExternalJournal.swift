@@ -9,9 +9,9 @@ enum ExternalJournal {
   ///   - user: the file system's own.
   static func open(
     _ uuid: FileSystemUUID, for user: FileSystemUUID, blockSize: Int,
-    in surroundings: JournalSurroundings
+    in environment: JournalEnvironment
   ) throws(MountRefusal) -> OpenJournal {
-    guard let openDevice = surroundings.openDevice else {
+    guard let openDevice = environment.openDevice else {
       throw MountRefusal("its journal is on another device, with the UUID \(uuid)")
     }
     let device = try openDevice(uuid)

@@ -30,7 +30,7 @@ extension Ext4Operations {
       // An `int`, whatever the command's number says of its size.
       return try request.answer(inode.status().generation)
     case .setVersion, .setVersion32, .setExt4Version:
-      let owner = presentation.attributes(inode.status()).userID
+      let owner = ownerOverride.attributes(inode.status()).userID
       guard privilege.owns(owner, request.caller) else { throw .errno(.notPermitted) }
       try inode.setGeneration(try request.value())
     case .getLabel:

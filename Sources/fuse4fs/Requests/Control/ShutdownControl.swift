@@ -19,7 +19,7 @@ extension Ext4Operations {
     guard !shutdownHasBegun.exchange(true, ordering: .acquiringAndReleasing) else { return }
     // Other workers receive what the kernel has cached.
     if mode == .afterEverything, !isSingleThreaded { KernelCache.writeBack(mountpoint) }
-    let failure = guardian.failure(in: { () throws(Ext4Error) in
+    let failure = errorPolicy.failure(in: { () throws(Ext4Error) in
       switch mode {
       case .afterEverything: try volume.freeze(unlinkedFilesInUse: 0)
       case .afterCommit: try volume.commit()

@@ -2,8 +2,8 @@ import Testing
 
 @testable import FuseServer
 
-@Suite struct ListingHabitsTests {
-  private let habits = ListingHabits()
+@Suite struct ReaddirplusPolicyTests {
+  private let habits = ReaddirplusPolicy()
   private let thread: Int32 = 4711
 
   private func directory(_ number: UInt64) -> NodeID { NodeID(number) }

@@ -1,7 +1,7 @@
 import Journal
 
 /// What opening a journal needs from outside, and what it tells.
-public struct JournalSurroundings: Sendable {
+public struct JournalEnvironment: Sendable {
   /// Opens the device that has the UUID and is a journal, for our use alone. It is asked once more when the same journal is opened
   /// again. Nil: there are no external journals.
   public var openDevice: (@Sendable (FileSystemUUID) throws(MountRefusal) -> BlockDevice)?

@@ -7,7 +7,7 @@ import Testing
 @testable import Ext4
 
 /// Blocks taken ahead of a growing file, given back in two steps.
-@Suite struct BlocksAheadTests {
+@Suite struct SpeculativePreallocationTests {
   /// A file of three blocks, the first of which is a hole, with blocks ahead, closed. The kernel moves its data.
   private static func withGrownFile(_ body: (Inode) throws -> Void) throws {
     try DirectoryFixture.with { fixture in

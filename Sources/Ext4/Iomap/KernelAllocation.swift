@@ -95,7 +95,7 @@ extension Inode {
       if recorded == 0 || error.isDamage { throw error }
     }
     let end = plan.extents[recorded - 1].end
-    if end > plan.end { noteBlocksAhead(plan.end..<end) }
+    if end > plan.end { notePreallocation(plan.end..<end) }
     hasNewBlocks.store(true, ordering: .releasing)
     try store()
   }

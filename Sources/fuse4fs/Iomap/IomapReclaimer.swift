@@ -6,10 +6,10 @@ import IomapCache
 
 /// Work on files for which no request waits, on a thread of its own. This thread may send the kernel notifications even while the
 /// kernel is getting rid of an inode, since it holds no lock and serves no request.
-final class Housekeeper: @unchecked Sendable {
+final class IomapReclaimer: @unchecked Sendable {
   private let volume: Volume
   private let publisher: MappingPublisher
-  private let guardian: Guardian
+  private let errorPolicy: RequestErrorPolicy
   private let monitor = Monitor()
   private var closed: [InodeNumber] = []
   private var mustWithdraw = false
@@ -19,10 +19,10 @@ final class Housekeeper: @unchecked Sendable {
   /// Seconds between looks at how many mappings the kernel holds.
   private static let interval = 1
 
-  init(volume: Volume, publisher: MappingPublisher, guardian: Guardian) {
+  init(volume: Volume, publisher: MappingPublisher, errorPolicy: RequestErrorPolicy) {
     self.volume = volume
     self.publisher = publisher
-    self.guardian = guardian
+    self.errorPolicy = errorPolicy
   }
 
   func start() {
@@ -60,7 +60,7 @@ final class Housekeeper: @unchecked Sendable {
   private func work() {
     while let (numbers, mustWithdraw) = next() {
       if mustWithdraw {
-        for inode in volume.knownNodes where inode.usesKernelData { publisher.forget(inode) }
+        for inode in volume.knownNodes where inode.usesIomap { publisher.forget(inode) }
       }
       for number in numbers { giveBackBlocks(of: number) }
       if publisher.isOverBudget { dropMappings() }
@@ -86,13 +86,13 @@ final class Housekeeper: @unchecked Sendable {
   private func giveBackBlocks(of number: InodeNumber) {
     guard let inode = volume.knownNode(number), let start = inode.announceTrim() else { return }
     if !volume.isBroken(at: .keepsTrimmedMappingsInKernel) { publisher.forget(inode, from: start) }
-    let isDone = try? guardian.attempt { () throws(Ext4Error) in try inode.finishTrim() }
+    let isDone = try? errorPolicy.attempt { () throws(Ext4Error) in try inode.finishTrim() }
     // The kernel has been told a number of blocks that is no longer true.
     if isDone == true { publisher.forgetAttributes(inode) }
   }
 
   private func dropMappings() {
-    for inode in volume.knownNodes where inode.usesKernelData && !publisher.hasRoom {
+    for inode in volume.knownNodes where inode.usesIomap && !publisher.hasRoom {
       if inode.published.withLock({ $0.count }) > 0 { publisher.forget(inode) }
     }
   }

@@ -9,22 +9,22 @@ import Synchronization
 // them; then they are freed, unless the file has been used between.
 extension Inode {
   /// Metadata lock held.
-  func noteBlocksAhead(_ blocks: Range<UInt64>) {
-    let first = min(blocksAhead?.lowerBound ?? blocks.lowerBound, blocks.lowerBound)
-    blocksAhead = first..<blocks.upperBound
-    hasBlocksAhead.store(true, ordering: .releasing)
+  func notePreallocation(_ blocks: Range<UInt64>) {
+    let first = min(preallocation?.lowerBound ?? blocks.lowerBound, blocks.lowerBound)
+    preallocation = first..<blocks.upperBound
+    hasPreallocation.store(true, ordering: .releasing)
   }
 
   /// Fallocate has asked for the blocks below `end`: they are no longer ahead, and the file keeps them. Metadata lock held.
-  func keepBlocksAhead(below end: UInt64) {
-    guard let blocks = blocksAhead else { return }
-    setBlocksAhead(blocks.clamped(to: end..<max(end, blocks.upperBound)))
+  func keepPreallocation(below end: UInt64) {
+    guard let blocks = preallocation else { return }
+    setPreallocation(blocks.clamped(to: end..<max(end, blocks.upperBound)))
   }
 
   /// Metadata lock held.
-  private func setBlocksAhead(_ blocks: Range<UInt64>?) {
-    blocksAhead = blocks.flatMap { $0.isEmpty ? nil : $0 }
-    hasBlocksAhead.store(blocksAhead != nil, ordering: .releasing)
+  private func setPreallocation(_ blocks: Range<UInt64>?) {
+    preallocation = blocks.flatMap { $0.isEmpty ? nil : $0 }
+    hasPreallocation.store(preallocation != nil, ordering: .releasing)
   }
 
   /// The kernel has opened the file once more.
@@ -39,7 +39,7 @@ extension Inode {
   /// The kernel has closed the file once. True when it has the file open no more, and there are blocks to free.
   public func noteClose() -> Bool {
     let count = openCount.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue
-    return count <= 0 && hasBlocksAhead.load(ordering: .acquiring)
+    return count <= 0 && hasPreallocation.load(ordering: .acquiring)
   }
 
   /// The file is in use, so that announced blocks are not freed. The caller holds `io` until it has told the kernel the mapping:
@@ -63,21 +63,21 @@ extension Inode {
       guard isTrimAnnounced.exchange(false, ordering: .acquiringAndReleasing),
         openCount.load(ordering: .acquiring) <= 0
       else { return false }
-      try volume.change { () throws(Ext4Error) in try trimBlocksAhead() }
+      try volume.change { () throws(Ext4Error) in try trimPreallocation() }
       return true
     }
   }
 
   /// Those of the blocks ahead that lie behind the end of the file. Metadata lock held.
   private var trimmable: Range<UInt64>? {
-    guard let blocks = blocksAhead, volume.isWritable else { return nil }
+    guard let blocks = preallocation, volume.isWritable else { return nil }
     let end = (size + UInt64(volume.blockSize) - 1) >> volume.blockShift
     let behind = max(blocks.lowerBound, end)..<max(blocks.upperBound, end)
     return behind.isEmpty ? nil : behind
   }
 
   /// Frees the blocks ahead. The kernel must not know them any more. Metadata lock held.
-  func trimBlocksAhead() throws(Ext4Error) {
+  func trimPreallocation() throws(Ext4Error) {
     do throws(Ext4Error) {
       if linkCount > 0, let blocks = trimmable {
         try removeBlocks(from: UInt32(blocks.lowerBound), to: blocks.upperBound)
@@ -85,9 +85,9 @@ extension Inode {
       }
     } catch {
       // It begins again.
-      if !error.isNotInMemory { setBlocksAhead(nil) }
+      if !error.isNotInMemory { setPreallocation(nil) }
       throw error
     }
-    setBlocksAhead(nil)
+    setPreallocation(nil)
   }
 }

@@ -5,7 +5,7 @@ import IomapCache
 import SystemPackage
 
 /// How inodes are shown: as they are, or all as one owner's (`uid=`, `gid=`).
-struct Presentation: Sendable {
+struct OwnerOverride: Sendable {
   var userID: UInt32?
   var groupID: UInt32?
   /// Set where the kernel may move data, and is told what to do about each inode.
@@ -28,8 +28,8 @@ struct Presentation: Sendable {
   private static func flags(_ status: FileStatus, _ iomap: IomapServer) -> InodeAttributeFlags {
     var flags: InodeAttributeFlags = .exclusive
     let isRegular = status.mode & 0o170000 == 0o100000
-    if !isRegular || status.isMovedByKernel { flags.insert(.iomap) }
-    if status.isMovedByKernel, status.flags.contains(.extents), iomap.hasAtomicWrites {
+    if !isRegular || status.isServedByIomap { flags.insert(.iomap) }
+    if status.isServedByIomap, status.flags.contains(.extents), iomap.hasAtomicWrites {
       flags.insert(.atomic)
     }
     if status.flags.contains(.synchronous) { flags.insert(.synchronous) }

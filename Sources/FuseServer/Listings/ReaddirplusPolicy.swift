@@ -9,7 +9,7 @@ import Synchronization
 /// given again in all others as soon as the thread looks something up in that one.
 ///
 /// Threads are told apart by number. Two that share a place here at worst get what the other needs.
-final class ListingHabits: Sendable {
+final class ReaddirplusPolicy: Sendable {
   private enum Habit: UInt64 {
     /// Attributes were given with the listing of the directory.
     case given

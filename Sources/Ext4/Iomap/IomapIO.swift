@@ -9,7 +9,7 @@ import SystemPackage
 extension Volume {
   /// From now on the kernel moves the data of the files that it gets to know. To be called before the first request.
   public func letKernelMoveData() {
-    kernelMovesData.store(true, ordering: .releasing)
+    volumeUsesIomap.store(true, ordering: .releasing)
   }
 
   /// The largest file that any map of this file system can describe, in bytes: 2^32 - 1 blocks, or as many sectors where
@@ -49,7 +49,7 @@ extension Inode {
   /// Whether the kernel may move the file's data, if it now learns of the inode. Data that lies in the inode itself is served by
   /// the daemon until the kernel has forgotten the inode, even if it moves to blocks meanwhile. Metadata lock held.
   var suitsKernel: Bool {
-    volume.kernelMovesData.load(ordering: .acquiring) && isRegularFile
+    volume.volumeUsesIomap.load(ordering: .acquiring) && isRegularFile
       && !flags.contains(.inlineData) && !flags.contains(.journalData)
       && !hasServerData.load(ordering: .acquiring)
   }
@@ -77,7 +77,7 @@ extension Inode {
 
   /// To be called before the daemon writes data of the file.
   func noteServerData() {
-    if volume.kernelMovesData.load(ordering: .relaxed) {
+    if volume.volumeUsesIomap.load(ordering: .relaxed) {
       hasServerData.store(true, ordering: .releasing)
     }
   }
@@ -91,14 +91,14 @@ extension Inode {
   /// Whether the kernel checks permissions, flags and ACLs of the inode by itself. It does not for the root, which it knows
   /// before it knows that it is to manage anything.
   public var isManagedByKernel: Bool {
-    volume.kernelMovesData.load(ordering: .acquiring) && number != .root
+    volume.volumeUsesIomap.load(ordering: .acquiring) && number != .root
   }
 
   /// Whether the kernel asks for mappings of this file.
-  public var usesKernelData: Bool { isMovedByKernel.load(ordering: .acquiring) }
+  public var usesIomap: Bool { isServedByIomap.load(ordering: .acquiring) }
 
   /// EIO where the kernel moves the data: a second way to it would go behind the kernel's back.
   func requireOwnData() throws(Ext4Error) {
-    guard !isMovedByKernel.load(ordering: .acquiring) else { throw .errno(.ioError) }
+    guard !isServedByIomap.load(ordering: .acquiring) else { throw .errno(.ioError) }
   }
 }

@@ -6,7 +6,7 @@ import Synchronization
 import SystemPackage
 
 /// The one place where what went wrong in the file system becomes an errno for the kernel, and damage is recorded.
-final class Guardian: Sendable {
+final class RequestErrorPolicy: Sendable {
   private let volume: Volume
   private let incidents: IncidentLog
   /// Told when writing has stopped. Set before there is a second thread.
