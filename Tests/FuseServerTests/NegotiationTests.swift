@@ -1,5 +1,6 @@
 import FuseProtocol
 import Glibc
+import Synchronization
 import Testing
 
 @testable import FuseServer
@@ -53,6 +54,28 @@ import Testing
     let connection = Connection(.init(), iomap: IomapMode(nil))
     _ = connection.answer(try offer())
     #expect(connection.declinesOpen && connection.declinesOpendir)
+  }
+
+  /// The kernel keeps requests waiting from then on: nothing is taken that does not work, and nothing that is not offered.
+  @Test func requestsOverIOUring() throws {
+    #expect(try !reply().flags.contains(.overIOUring))
+    let made = Mutex(0)
+    func flags(_ ring: RingMode, offered: Bool, usesIomap: Bool = false) -> Bool {
+      ring.answer(isOffered: offered, usesIomap: usesIomap)
+    }
+    let ring = RingMode()
+    #expect(!flags(ring, offered: true) && ring.failure?.reason == "it was not asked for")
+    ring.want { () throws(RingFailure) in
+      made.withLock { $0 += 1 }
+      throw RingFailure("this is a test")
+    }
+    #expect(!flags(ring, offered: false))
+    #expect(ring.failure?.reason.contains("enable_uring") == true)
+    #expect(!flags(ring, offered: true, usesIomap: true))
+    #expect(ring.failure?.reason == "the kernel moves file data" && made.withLock { $0 } == 0)
+    #expect(!flags(ring, offered: true) && made.withLock { $0 } == 1)
+    #expect(ring.failure?.reason == "this is a test")
+    #expect(ring.transport == nil)
   }
 
   /// From 7.3 on, mainline kernels mean pools of buffers for io_uring by the same bit.

@@ -25,9 +25,7 @@ extension TransportMounts {
         // So many at once that each entry has one.
         let readers = (0..<(mount.entriesPerQueue * 4)).compactMap { _ in
           OwnedThread {
-            _ = try? Syscall.withOpen(mount.path(.held), O_RDONLY) {
-              try Syscall.read($0, count: 1 << 20, at: 0)
-            }
+            _ = try? mount.read(.held, count: 1 << 20)
           }
         }
         while mount.server.heldCount < mount.entriesPerQueue, !mount.isOver { usleep(1000) }
@@ -46,9 +44,7 @@ extension TransportMounts {
         let megabytes = (before - resident) / 1024
         #expect(megabytes >= mount.entriesPerQueue / 2, "\(megabytes) MiB of \(before / 1024)")
         // They still work.
-        let bytes = try Syscall.withOpen(mount.path(.data), O_RDONLY) {
-          try Syscall.read($0, count: 1 << 20, at: 0)
-        }
+        let bytes = try mount.read(.data, count: 1 << 20)
         #expect(bytes.count == 1 << 20)
       }
     }
@@ -58,9 +54,7 @@ extension TransportMounts {
       try TransportMount.with(.ring) { mount in
         let result = Mutex<[UInt8]>([])
         let reader = OwnedThread {
-          let bytes = try? Syscall.withOpen(mount.path(.held), O_RDONLY) {
-            try Syscall.read($0, count: 1 << 20, at: 0)
-          }
+          let bytes = try? mount.read(.held, count: 1 << 20)
           result.withLock { $0 = bytes ?? [] }
         }
         while mount.server.heldCount < 1, !mount.isOver { usleep(1000) }

@@ -17,14 +17,16 @@ extension TransportMounts {
     @Test(arguments: Way.all) func namesAndAttributes(_ way: Way) throws {
       try TransportMount.with(way) { mount in
         for _ in 0..<100 {
-          #expect(try Syscall.lstat(mount.path(.data)).st_ino == 2)
-          #expect(try Syscall.lstat(mount.path(.many)).st_ino == 5)
+          let numbers = (try mount.inode(.data), try mount.inode(.many))
+          #expect(numbers == (2, 5))
           #expect(throws: Errno.noSuchFileOrDirectory) {
             try Syscall.lstat(mount.point.appending(String(repeating: "x", count: 255)))
           }
         }
-        #expect(try Syscall.xattr(mount.path(.data), "user.a") == Array("user.auser.a".utf8))
-        #expect(try Syscall.xattrSize(mount.path(.data), "user.abc") == 16)
+        let value = try Syscall.xattr(mount.path(.data), "user.a")
+        #expect(value == Array("user.auser.a".utf8))
+        let size = try Syscall.xattrSize(mount.path(.data), "user.abc")
+        #expect(size == 16)
         let served = mount.server.sightings.withLock { $0.served }
         #expect(served[.lookup, default: 0] >= 300 && served[.getxattr] == 3)
       }
@@ -33,29 +35,27 @@ extension TransportMounts {
     /// Sizes around the bounds of pages, of what is served by another thread, and of the largest transfer.
     @Test(arguments: Way.all) func readsHaveWhatIsThere(_ way: Way) throws {
       try TransportMount.with(way) { mount in
-        try Syscall.withOpen(mount.path(.data), O_RDONLY) { file in
-          for size in [8, 4096, 4104, 65536, 65544, 131_072, 1 << 20, 3 << 20] {
-            let bytes = try Syscall.read(file, count: size, at: 16)
-            #expect(bytes.count == size)
-            let isRight = (0..<(size / 8)).allSatisfy {
-              word(bytes, $0) == ScriptedServer.word($0 + 2)
-            }
-            #expect(isRight, "\(size) bytes")
+        for size in [8, 4096, 4104, 65536, 65544, 131_072, 1 << 20, 3 << 20] {
+          let bytes = try mount.read(.data, count: size, at: 16)
+          #expect(bytes.count == size)
+          let isRight = (0..<(size / 8)).allSatisfy {
+            word(bytes, $0) == ScriptedServer.word($0 + 2)
           }
-          #expect(try Syscall.read(file, count: 4096, at: ScriptedServer.size - 100).count == 100)
-          #expect(try Syscall.read(file, count: 4096, at: ScriptedServer.size).isEmpty)
+          #expect(isRight, "\(size) bytes")
         }
+        #expect(try mount.read(.data, count: 4096, at: ScriptedServer.size - 100).count == 100)
+        #expect(try mount.read(.data, count: 4096, at: ScriptedServer.size).isEmpty)
       }
     }
 
     @Test(arguments: Way.all) func writesReachTheServer(_ way: Way) throws {
       try TransportMount.with(way) { mount in
-        try Syscall.withOpen(mount.path(.data), O_RDWR) { file in
-          for (round, size) in [1, 4096, 65536, 65537, 1 << 20, (1 << 20) + 4096].enumerated() {
-            let bytes = (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ round) }
-            #expect(try Syscall.write(file, bytes, at: 12345) == size)
-            #expect(try Syscall.read(file, count: size, at: 12345) == bytes, "\(size) bytes")
-          }
+        let file = try Syscall.open(mount.path(.data), O_RDWR)
+        defer { close(file) }
+        for (round, size) in [1, 4096, 65536, 65537, 1 << 20, (1 << 20) + 4096].enumerated() {
+          let bytes = (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ round) }
+          #expect(try Syscall.write(file, bytes, at: 12345) == size)
+          #expect(try Syscall.read(file, count: size, at: 12345) == bytes, "\(size) bytes")
         }
       }
     }
@@ -73,9 +73,8 @@ extension TransportMounts {
         let done = Atomic<Int>(0)
         let readers = (0..<6).compactMap { index in
           OwnedThread {
-            let bytes = try? Syscall.withOpen(mount.path(.held), O_RDONLY) {
-              try Syscall.read($0, count: 4096 << (index % 5), at: index * 4096)
-            }
+            let bytes = try? mount.read(
+              .held, count: 4096 << (index % 5), at: index * 4096)
             guard let bytes, bytes.count == 4096 << (index % 5),
               bytes.withUnsafeBytes({ $0.load(as: UInt64.self) })
                 == ScriptedServer.word(index * 512)
@@ -85,7 +84,8 @@ extension TransportMounts {
         }
         while mount.server.heldCount < 6, !mount.isOver { usleep(1000) }
         // Others are served meanwhile.
-        #expect(try Syscall.lstat(mount.path(.data)).st_ino == 2)
+        let number = try mount.inode(.data)
+        #expect(number == 2)
         #expect(done.load(ordering: .relaxed) == 0)
         mount.server.releaseHeld()
         for reader in readers { reader.join() }
@@ -100,7 +100,7 @@ extension TransportMounts {
         let slowReads = Atomic<Int>(0)
         let slow = (0..<8).compactMap { _ in
           OwnedThread {
-            try? Syscall.withOpen(mount.path(.slow), O_RDONLY) { file in
+            try? Syscall.withOpen(mount.path(.slow), O_RDONLY) { (file) throws(Errno) in
               while !isOver.load(ordering: .relaxed) {
                 guard try Syscall.read(file, count: 4096, at: 0).count == 4096 else { return }
                 slowReads.add(1, ordering: .relaxed)
@@ -144,7 +144,7 @@ extension TransportMounts {
           OwnedThread {
             // Each has a page of its own to write.
             let place = 1_000_000 + index * 4096
-            try? Syscall.withOpen(mount.path(.data), O_RDWR) { file in
+            try? Syscall.withOpen(mount.path(.data), O_RDWR) { (file) throws(Errno) in
               for round in 0..<300 {
                 let bytes = [UInt8](
                   repeating: UInt8(truncatingIfNeeded: round + index), count: 4096)

@@ -17,7 +17,9 @@ enum Way: Sendable, CaseIterable, CustomTestStringConvertible {
   /// Whether the kernel offers FUSE over io_uring, which scripts/test turns on.
   static let hasRing: Bool = {
     let setting = FilePath("/sys/module/fuse/parameters/enable_uring")
-    let text = try? Syscall.withOpen(setting, O_RDONLY) { try Syscall.read($0, count: 1, at: 0) }
+    let text = try? Syscall.withOpen(setting, O_RDONLY) { (file) throws(Errno) in
+      try Syscall.read(file, count: 1, at: 0)
+    }
     return text == Array("Y".utf8)
   }()
 
@@ -127,13 +129,24 @@ final class TransportMount: @unchecked Sendable {
 
   func path(_ name: ScriptedServer.Name) -> FilePath { point.appending(name.text) }
 
+  func inode(_ name: ScriptedServer.Name) throws(Errno) -> UInt64 {
+    UInt64(try Syscall.lstat(path(name)).st_ino)
+  }
+
+  /// What a program gets that opens the file, and reads so much from `offset` on.
+  func read(_ name: ScriptedServer.Name, count: Int, at offset: Int = 0) throws(Errno) -> [UInt8] {
+    try Syscall.withOpen(path(name), O_RDONLY) { (file) throws(Errno) in
+      try Syscall.read(file, count: count, at: offset)
+    }
+  }
+
   // MARK: Ends
 
   /// All requests fail with ECONNABORTED or ENOTCONN.
-  func abort() { umount2(point.string, CInt(MNT_FORCE.rawValue)) }
+  func abort() { umount2(point.string, CInt(MNT_FORCE)) }
 
   /// The requests that are under way go on.
-  func unmount() { umount2(point.string, CInt(MNT_DETACH.rawValue)) }
+  func unmount() { umount2(point.string, CInt(MNT_DETACH)) }
 
   func stop() { transport.stop() }
 
