@@ -65,6 +65,25 @@ import struct SystemPackage.Errno
     }
   }
 
+  /// Of all groups only one is loaded, and what was taken there is given back: the bitmaps in memory have not a single bit then.
+  @Test(arguments: [[], ["^flex_bg"]]) func nothingIsTakenWhereOneGroupIsLoaded(
+    features: [String]
+  ) throws {
+    try DirectoryFixture.with(features: features, blockSize: 1024) { fixture in
+      let volume = fixture.volume
+      // One without a copy of the superblock.
+      volume.nextTopLevelGroup = 2
+      try fixture.make(.directory, "directory")
+      try volume.synchronize()
+      let root = try fixture.root
+      try withName("directory") { name throws(Ext4Error) in
+        try volume.removeDirectory(name, in: root)
+      }
+      let groups = 0..<volume.geometry.groupCount
+      #expect(groups.filter { volume.loadedBitmaps.hasInodes(of: $0) } == [2])
+    }
+  }
+
   @Test func hugeFileSystemsCostWhatIsUsed() throws {
     try Scratch.with { scratch in
       let image = try Image(

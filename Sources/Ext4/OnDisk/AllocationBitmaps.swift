@@ -70,6 +70,8 @@ final class AllocationBitmaps {
   func copyClusters(
     from first: UInt64, count: UInt64, to bits: UnsafeMutableRawPointer
   ) throws(Ext4Error) {
+    // Of a bitmap without a single one libext2fs 1.47.0 copies nothing.
+    memset(bits, 0, Int(count + 7) / 8)
     try check(
       ext2fs_get_block_bitmap_range2(fs.pointee.block_map, first, Int(count), bits),
       "reading the block bitmap")
@@ -131,6 +133,8 @@ final class AllocationBitmaps {
   func copyInodes(
     _ range: ClosedRange<UInt32>, to bits: UnsafeMutableRawPointer
   ) throws(Ext4Error) {
+    // As with blocks: of a bitmap without a single one nothing is copied.
+    memset(bits, 0, (range.count + 7) / 8)
     try check(
       ext2fs_get_inode_bitmap_range2(
         fs.pointee.inode_map, UInt64(range.lowerBound), range.count, bits),
