@@ -42,13 +42,14 @@ struct DirectoryFixture {
 
   /// Opens the image for `body`, which closes the volume or discards it.
   static func open(
-    _ image: Image, cacheSizes: CacheSizes = .standard, _ body: (DirectoryFixture) throws -> Void
+    _ image: Image, cacheSizes: CacheSizes = .standard,
+    observer: (any BlockDeviceObserver)? = nil, _ body: (DirectoryFixture) throws -> Void
   ) throws {
     let file = try FileDescriptor.open(image.path, .readWrite)
     defer { try? file.close() }
     let device = BlockDevice(
       fileDescriptor: file.rawValue, byteOffset: 0,
-      byteCount: try file.seek(offset: 0, from: .end), isWritable: true)
+      byteCount: try file.seek(offset: 0, from: .end), isWritable: true, observer: observer)
     var options = Volume.Options()
     options.cacheSizes = cacheSizes
     let volume = try Volume.open(device, options: options)

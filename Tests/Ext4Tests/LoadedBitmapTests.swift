@@ -1,5 +1,6 @@
 import Glibc
 import Journal
+import Synchronization
 import TestSupport
 import Testing
 
@@ -84,6 +85,25 @@ import struct SystemPackage.Errno
     }
   }
 
+  /// A step that waits for a block begins again: it looks for an inode in the same group, and not in the next one, of which nothing is in
+  /// memory either.
+  @Test func whatIsNotInMemoryIsLookedForOnce() throws {
+    try Scratch.with { scratch in
+      let image = try Image(at: scratch.appending("image"), size: "640M", blockSize: 1024)
+      let counter = ColdDevice()
+      try DirectoryFixture.open(image, observer: counter) { fixture in
+        let before = counter.reads.load(ordering: .relaxed)
+        for index in 0..<4 {
+          let directory = try fixture.make(.directory, "directory\(index)")
+          #expect(fixture.volume.geometry.group(of: directory.number) == UInt32(index))
+        }
+        #expect(counter.reads.load(ordering: .relaxed) - before <= 4 * 5)
+        try fixture.volume.close()
+      }
+      try image.check()
+    }
+  }
+
   @Test func hugeFileSystemsCostWhatIsUsed() throws {
     try Scratch.with { scratch in
       let image = try Image(
@@ -125,6 +145,18 @@ import struct SystemPackage.Errno
       }
     }
   }
+}
+
+/// Nothing comes from the system's memory.
+private final class ColdDevice: BlockDeviceObserver {
+  let reads = Atomic<Int>(0)
+
+  func isInMemory(_ count: Int, at offset: UInt64) -> Bool { false }
+  func willRead(_ count: Int, at offset: UInt64) { reads.add(1, ordering: .relaxed) }
+  func didRead(_ count: Int, at offset: UInt64) {}
+  func willWrite(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) {}
+  func willFlush() {}
+  func didFlush() {}
 }
 
 extension Volume {

@@ -22,6 +22,8 @@ extension Volume {
     }
     bitmaps.markTaken(number)
     count(number, change: -1, isDirectory: isDirectory)
+    // Not before: until something is changed, the step may begin again, and shall look in the same group.
+    if isDirectory, spreads(parent) { nextTopLevelGroup &+= 1 }
 
     let raw = makeRawInode()
     let now = Timestamp.now
@@ -116,18 +118,18 @@ extension Volume {
     inode.linkCount > 0 || inodes.lookupCount(of: inode) > 0 || orphans.contains(inode.number)
   }
 
+  /// Whether the directories in it are at the top.
+  private func spreads(_ directory: Inode) -> Bool {
+    directory.number == .root || directory.flags.contains(.topDirectory)
+  }
+
   /// Directories at the top are spread over the file system; those below stay near their parent as long as
   /// its group is not fuller than the average (the idea of Orlov's allocator, fs/ext4/ialloc.c).
   private func groupForDirectory(in parent: Inode) -> UInt32 {
     let groups = geometry.groupCount
     let averageInodes = superblock.freeInodes / groups
     let averageBlocks = superblock.freeBlocks / UInt64(groups)
-    let isTop = parent.number == .root || parent.flags.contains(.topDirectory)
-    var start = group(of: parent.number)
-    if isTop {
-      start = nextTopLevelGroup % groups
-      nextTopLevelGroup &+= 1
-    }
+    let start = spreads(parent) ? nextTopLevelGroup % groups : group(of: parent.number)
     for step in 0..<groups {
       let candidate = UInt32((UInt64(start) + UInt64(step)) % UInt64(groups))
       let freeInodes = descriptors.freeInodes(of: candidate)
