@@ -5,12 +5,10 @@
 not_sanitized() {
   cat <<'END'
 CrashTests\.(ExplorationTests|CrashMutationTests)/	ten thousand disks, judged one after the other by one thread
-CrashTests\.FaultInjectionTests/	hundreds of disks, likewise
 IomapTests\.MutationTests/	faults on purpose: what is looked at there is whether tests find them
-SimulatedKernelTests\.	the simulated kernel is no part of the product
 MountTests\.RealMounts/(FstestsScriptTests|TestScriptTests)/	scripts
 MountTests\.RealMounts/MemoryLimitTests/	the sanitizers reserve more addresses than any limit leaves
-MountTests\.RealMounts/(DifferentialTests|KillTests|WorkloadTests)/	long runs, of what the other suites do in short ones
+MountTests\.RealMounts/WorkloadTests/	long runs, of what the other suites do in short ones
 END
 }
 
