@@ -8,7 +8,6 @@ CrashTests\.(ExplorationTests|CrashMutationTests)/	ten thousand disks, judged on
 IomapTests\.MutationTests/	faults on purpose: what is looked at there is whether tests find them
 MountTests\.RealMounts/(FstestsScriptTests|TestScriptTests)/	scripts
 MountTests\.RealMounts/MemoryLimitTests/	the sanitizers reserve more addresses than any limit leaves
-MountTests\.RealMounts/WorkloadTests/	long runs, of what the other suites do in short ones
 END
 }
 
