@@ -124,7 +124,7 @@ final class Mount: Sendable {
     sessionOptions.checksOpening = options.checkOpen
     sessionOptions.keepsProcessorsAwake = options.wantsProcessorsAwake
     sessionOptions.wakefulnessDescriptor = options.latencyDescriptor
-    sessionOptions.usesRing = options.ioUring != .off
+    sessionOptions.usesRing = (options.ioUring ?? .off) != .off
     if options.debug { sessionOptions.trace = { Console.log($0) } }
     sessionOptions.timeGranularity = volume.timeGranularity
     sessionOptions.workerCount = options.singleThread ? 1 : workerCount
@@ -267,7 +267,7 @@ final class Mount: Sendable {
     if options.ioUring == .on {
       throw .mount("\(image.displayName): requests cannot come over io_uring: \(reason)")
     }
-    guard options.ioUring != .off else { return }
+    guard options.ioUring == .auto else { return }
     log.info("\(image.displayName): requests come by /dev/fuse, not over io_uring: \(reason)")
   }
 

@@ -29,8 +29,8 @@ extension RealMounts {
     func isUsedWhereItIsWanted() throws {
       let user = try TestUser.mounter.get()
       for (options, user, isExpected) in [
-        (["io_uring=on"], nil, true), (["io_uring=auto"], nil, true), ([], nil, true),
-        (["io_uring=off"], nil, false), (["io_uring=on", "sandbox=on"], user, true),
+        (["io_uring=on"], nil, true), (["io_uring=auto"], nil, true), ([], nil, false),
+        (["io_uring=off"], nil, false), (["io_uring=on", "sandbox=on", "allow_other"], user, true),
         (["io_uring=on", "sandbox=off"], nil, true),
       ] as [([String], TestUser?, Bool)] {
         try Site.with(owner: user) { site in

@@ -170,7 +170,7 @@ enum MountOptionTable {
         summary: "processors poll between requests of a busy program; for root (auto)",
         effect: .assign("auto|on|off", \.keepAwake, { Wakefulness(rawValue: $0) })),
       .init(
-        "io_uring", summary: "requests come over io_uring, where the kernel has it on (auto)",
+        "io_uring", summary: "requests come over io_uring, where the kernel has it on (off)",
         effect: .assign("auto|on|off", \.ioUring, { IOUringWish(rawValue: $0) })),
       .init(
         "sandbox", summary: "the daemon gives up what it does not need; on: or fails (auto)",

@@ -134,7 +134,7 @@ enum Wakefulness: String, Sendable {
   case off
 }
 
-/// Whether requests are to come over io_uring rather than by /dev/fuse.
+/// Whether requests are to come over io_uring rather than by /dev/fuse, which they do unless an option says so.
 enum IOUringWish: String, Sendable {
   /// Where the kernel has it turned on.
   case auto
