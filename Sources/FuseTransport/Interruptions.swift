@@ -53,8 +53,9 @@ public final class ServedRequest: @unchecked Sendable {
   private func look() -> Bool {
     let now = Clock.now
     guard now >= nextLook else { return false }
+    guard Self.goesOn(caller) else { return true }
     nextLook = now + Self.interval
-    return !Self.goesOn(caller)
+    return false
   }
 
   /// Whether a thread lives and is not about to be killed: other signals break nothing off, as in ext4. A thread that cannot be

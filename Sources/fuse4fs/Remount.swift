@@ -8,8 +8,8 @@ enum Remount {
   static func takeOver(from mountpoint: String, into options: inout MountOptions) {
     var status = statvfs()
     guard statvfs(mountpoint, &status) == 0 else { return }
-    options.nodev = status.f_flag & UInt(MS_NODEV) != 0
-    options.nosuid = status.f_flag & UInt(MS_NOSUID) != 0
+    if status.f_flag & UInt(MS_NODEV) == 0 { options.deviceNodes.grant() }
+    if status.f_flag & UInt(MS_NOSUID) == 0 { options.setUserID.grant() }
   }
 
   static func run(_ options: MountOptions) throws(StartupFailure) {
@@ -38,8 +38,8 @@ enum Remount {
       if condition { flags |= UInt(flag) }
     }
     add(MS_RDONLY, if: options.readOnly)
-    add(MS_NOSUID, if: options.nosuid)
-    add(MS_NODEV, if: options.nodev)
+    add(MS_NOSUID, if: !options.setUserID.isGranted)
+    add(MS_NODEV, if: !options.deviceNodes.isGranted)
     add(MS_NOEXEC, if: options.noexec)
     add(MS_SYNCHRONOUS, if: options.synchronous)
     add(MS_DIRSYNC, if: options.dirsync)

@@ -161,6 +161,8 @@ import Testing
     #expect(!served.isCallerGone)
     #expect(!served.interrupt(6) && !served.isCallerGone)
     #expect(served.interrupt(8) && served.isCallerGone)
+    // However often it is asked.
+    #expect(served.isCallerGone)
     #expect(!served.interrupt(8))
     served.begin(10, caller: -1)
     #expect(!served.interrupt(8) && !served.isCallerGone)

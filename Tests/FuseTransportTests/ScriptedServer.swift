@@ -106,9 +106,9 @@ final class ScriptedServer: RequestServer, @unchecked Sendable {
   var interruptions: Interruptions?
 
   private func initialize(_ offer: Request.Initialize, _ exchange: Exchange) {
+    // Without ASYNC_DIO: what a direct read waits for could not be interrupted with it (fuse_direct_IO in fs/fuse/file.c).
     var flags = offer.flags.intersection([
       .asyncRead, .bigWrites, .maximumPages, .extended, .parallelDirectoryOperations,
-      .asyncDirectIO,
     ])
     if takesRing(offer.flags.contains(.overIOUring)) { flags.insert(.overIOUring) }
     exchange.send(
@@ -182,9 +182,12 @@ final class ScriptedServer: RequestServer, @unchecked Sendable {
         return
       }
       exchange.willWait()
-      for _ in 0..<4 where !(ServedRequest.current?.isCallerGone ?? false) { usleep(5000) }
-      let isGone = ServedRequest.current?.isCallerGone ?? false
-      sightings.withLock {
+      var isGone = false
+      for _ in 0..<4 where !isGone {
+        usleep(5000)
+        isGone = ServedRequest.current?.isCallerGone ?? false
+      }
+      sightings.withLock { [isGone] in
         $0.slowReads += 1
         if isGone { $0.interrupted += 1 }
       }

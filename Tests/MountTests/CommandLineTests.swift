@@ -174,7 +174,7 @@ extension RealMounts {
         let script = """
           unshare -m sh -euc "mount --bind '\(binaries)' /usr/local/bin
             mount -t overlay -o 'lowerdir=\(helpers):/usr/sbin' none /usr/sbin
-            for options in rw defaults dev,suid allow_dev allow_suid allow_other,allow_suid,allow_dev nosuid; do
+            for options in rw defaults dev,suid allow_dev allow_suid allow_other,allow_suid,allow_dev nosuid nosuid,allow_suid; do
               mount -t \(type) -o \\$options '\(site.image.path)' '\(site.point)'
               echo \\$options: \\$(findmnt -no VFS-OPTIONS '\(site.point)' | tr , '\n' | grep -xE 'nodev|nosuid')
               umount '\(site.point)'; flock '\(site.image.path)' true
@@ -189,7 +189,7 @@ extension RealMounts {
           run.lines == [
             "rw: nosuid nodev", "defaults: nosuid nodev", "dev,suid: nosuid nodev",
             "allow_dev: nosuid", "allow_suid: nodev", "allow_other,allow_suid,allow_dev:",
-            "nosuid: nosuid nodev", "remount: nosuid nodev",
+            "nosuid: nosuid nodev", "nosuid,allow_suid: nosuid nodev", "remount: nosuid nodev",
           ], "\(run.description)")
         try site.image.check()
       }

@@ -92,7 +92,10 @@ final class RingThread: @unchecked Sendable {
     }
     // What has failed is there at once.
     while let completion = ring.next() {
-      if completion.tag != RingMailbox.tag, completion.result < 0, failure == nil {
+      // Where the connection has ended meanwhile, nothing has failed.
+      if completion.tag != RingMailbox.tag, completion.result < 0, completion.result != -ENOTCONN,
+        failure == nil
+      {
         failure = RingFailure("register an entry", code: completion.result)
       }
       receive(completion, exchange)

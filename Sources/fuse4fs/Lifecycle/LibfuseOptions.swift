@@ -8,8 +8,8 @@ extension MountOptions {
       if condition { flags |= UInt(flag) }
     }
     add(MS_RDONLY, if: readOnly)
-    add(MS_NOSUID, if: nosuid)
-    add(MS_NODEV, if: nodev)
+    add(MS_NOSUID, if: !setUserID.isGranted)
+    add(MS_NODEV, if: !deviceNodes.isGranted)
     add(MS_NOEXEC, if: noexec)
     add(MS_NOATIME, if: atime == .noatime)
     add(MS_SYNCHRONOUS, if: synchronous)
@@ -35,8 +35,8 @@ extension MountOptions {
     }
     if readOnly { list.append("ro") }
     // libfuse turns these two off by itself; fusermount3 lets only root turn them on.
-    if !nodev && geteuid() == 0 { list.append("dev") }
-    if !nosuid && geteuid() == 0 { list.append("suid") }
+    if deviceNodes.isGranted && geteuid() == 0 { list.append("dev") }
+    if setUserID.isGranted && geteuid() == 0 { list.append("suid") }
     if noexec { list.append("noexec") }
     // The only policy that the kernel can act on for FUSE; the other two are the daemon's.
     if atime == .noatime { list.append("noatime") }

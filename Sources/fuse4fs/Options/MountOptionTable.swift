@@ -129,14 +129,23 @@ enum MountOptionTable {
   private static let mount = Section(
     title: "The mount",
     options: [
-      .init("nodev", summary: "no device nodes (default)", effect: .set(\.nodev, true)),
       .init(
-        "dev", "allow_dev", summary: "device nodes work; for root only",
-        effect: .set(\.nodev, false)),
-      .init("nosuid", summary: "no set-user-ID programs (default)", effect: .set(\.nosuid, true)),
+        "nodev", summary: "no device nodes (default)", effect: .flag { $0.deviceNodes.refuse() }),
       .init(
-        "suid", "allow_suid", summary: "set-user-ID programs work; for root only",
-        effect: .set(\.nosuid, false)),
+        "dev", summary: "device nodes work; for root only", effect: .flag { $0.deviceNodes.grant() }
+      ),
+      .init(
+        "allow_dev", summary: "the same through mount(8), unless nodev is given as well",
+        effect: .flag { $0.deviceNodes.grantUnlessRefused() }),
+      .init(
+        "nosuid", summary: "no set-user-ID programs (default)",
+        effect: .flag { $0.setUserID.refuse() }),
+      .init(
+        "suid", summary: "set-user-ID programs work; for root only",
+        effect: .flag { $0.setUserID.grant() }),
+      .init(
+        "allow_suid", summary: "the same through mount(8), unless nosuid is given as well",
+        effect: .flag { $0.setUserID.grantUnlessRefused() }),
       .init("noexec", summary: "no program can be started", effect: .set(\.noexec, true)),
       .init("exec", summary: "programs can be started (default)", effect: .set(\.noexec, false)),
       .init("noatime", summary: "never update access times", effect: .set(\.atime, .noatime)),

@@ -65,8 +65,8 @@ struct MountOptions: Sendable, Equatable {
 
   // The mount. Device nodes and set-user-ID programs are off unless a privileged user turns them on,
   // as mount.fuse3(8) has it.
-  var nodev = true
-  var nosuid = true
+  var deviceNodes = MountPrivilege()
+  var setUserID = MountPrivilege()
   var noexec = false
   var atime = AccessTimePolicy.relatime
   var directoryAtime = true
