@@ -252,7 +252,7 @@ public final class Exchange: @unchecked Sendable {
 
   /// The same, for the thread that serves this.
   public func willWait() {
-    reader?.passRole()
+    reader?.willWait()
     // Replies that are ready must not wait with it.
     ringThread?.submit()
   }

@@ -65,13 +65,19 @@ final class DeviceReader {
   func passRole() {
     guard isReading else { return }
     isReading = false
-    if !transport.role.pass() { transport.addReader() }
+    transport.role.pass()
+  }
+
+  /// The thread is about to wait. Another one reads requests meanwhile: if there is none, it is started.
+  func willWait() {
+    passRole()
+    if transport.role.isVacant { transport.addReader() }
   }
 
   /// There is no more to read; the other threads are to find out for themselves.
   private func leave() {
     isReading = false
-    _ = transport.role.pass()
+    transport.role.pass()
   }
 
   /// Waits for a request. False when there will be no more.

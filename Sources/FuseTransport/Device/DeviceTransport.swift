@@ -3,8 +3,9 @@ import Synchronization
 
 /// Requests by read(2) and replies by writev(2) on /dev/fuse.
 ///
-/// One thread at a time reads (`ReadingRole`). As long as all threads are busy, another is started, so that requests which wait keep no others
-/// waiting; those beyond the first ones end when they are not needed any more. Each of the first ones has a descriptor of its own where that
+/// One thread at a time reads (`ReadingRole`). When a thread is about to wait and no other is free, one more is started, so that requests which wait
+/// keep no others waiting; those beyond the first ones end when they are not needed any more. Threads that are at work are enough, however many requests
+/// there are. Each of the first ones has a descriptor of its own where that
 /// is to be had (FUSE_DEV_IOC_CLONE), so that threads do not contend for a queue of replies.
 public final class DeviceTransport: @unchecked Sendable {
   public struct Options {
@@ -17,8 +18,9 @@ public final class DeviceTransport: @unchecked Sendable {
     public init() {}
   }
 
-  /// How many threads there are at most, where there may be more than one: so many requests can wait at once.
-  static let mostThreads = 64
+  /// How many threads there are at most, where there may be more than one: so many requests can wait at once. Large transfers touch two megabytes of
+  /// memory in each.
+  static let mostThreads = 24
 
   unowned(unsafe) let server: any RequestServer
   let role = ReadingRole()
@@ -121,7 +123,7 @@ public final class DeviceTransport: @unchecked Sendable {
 
   // MARK: Threads
 
-  /// All threads are busy: another one, if there may be more.
+  /// Another thread, if there may be more.
   func addReader() {
     guard monitor.withLock({ threads.mayGrow && threads.running.count < Self.mostThreads }),
       let memory = TransferMemory(threadCount: 1)

@@ -31,11 +31,14 @@ final class ReadingRole: @unchecked Sendable {
     return false
   }
 
-  /// The reader lets another thread have it. False when no other waits for it.
-  func pass() -> Bool {
-    let hasCandidate = candidates.load(ordering: .relaxed) > 0
-    sem_post(vacancy)
-    return hasCandidate
+  /// The reader lets another thread have it.
+  func pass() { sem_post(vacancy) }
+
+  /// Whether no thread has it, and none is about to.
+  var isVacant: Bool {
+    guard candidates.load(ordering: .relaxed) == 0 else { return false }
+    var value: CInt = 0
+    return sem_getvalue(vacancy, &value) == 0 && value > 0
   }
 
   /// How many threads wait for it.
