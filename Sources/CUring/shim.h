@@ -1,10 +1,14 @@
 // liburing for Swift. What Swift cannot import is reached through the static inline functions below.
 #pragma once
 
+// The C library's headers before liburing.h, which defines _GNU_SOURCE: with that they would define types, such as fd_set, differently
+// from what other modules see, which the compiler refuses.
+#include <stdint.h>
+#include <sys/types.h>
+
 // The kernel's header before liburing's copy of it, so that the structures are those that swift-system has imported.
 #include <linux/io_uring.h>
 #include <liburing.h>
-#include <stdint.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
