@@ -95,7 +95,7 @@ public final class RingTransport: @unchecked Sendable {
     return shared.start.waitForAll().map { ($0, false) }
   }
 
-  /// Returns when all replies that are due have gone out, and the threads have ended. Whoever owes one must have sent it, or be about to.
+  /// Returns when all replies that are due have gone out, and the threads have ended. The server must have sent each reply that it took over, or be about to.
   public func finish() {
     for thread in threads { thread.finish() }
     for thread in running { thread.join() }
