@@ -26,17 +26,6 @@ static inline struct fuse_session *cfuse_session_new(struct fuse_args *args,
   return fuse_session_new(args, operations, sizeof(*operations), userdata);
 }
 
-/// fuse_session_custom_io has a second, versioned form from libfuse 3.17 on.
-static inline int cfuse_session_custom_io(struct fuse_session *session,
-                                          const struct fuse_custom_io *io, int fd) {
-  return fuse_session_custom_io(session, io, fd);
-}
-
-/// Reads that would have to wait fail with EAGAIN from now on. fcntl is variadic.
-static inline void cfuse_set_nonblocking(int fd) {
-  fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-}
-
 /// Swift hides fork because a child of a threaded process may only exec. The daemon forks before it
 /// has a second thread.
 static inline pid_t cfuse_fork(void) { return fork(); }

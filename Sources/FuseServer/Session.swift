@@ -41,7 +41,6 @@ public final class Session: @unchecked Sendable {
     case memory
     /// Mounting failed; libfuse or fusermount3 has said on standard error why.
     case mount
-    case connection(Errno)
   }
 
   /// libfuse's session, which mounts and unmounts, and does nothing else.

@@ -38,35 +38,37 @@ public final class Exchange: @unchecked Sendable {
   private unowned(unsafe) let ringThread: RingThread?
 
   /// For a thread that reads /dev/fuse.
-  init(
+  convenience init(
     _ descriptor: KernelDescriptor, _ buffers: TransferMemory.Buffers,
     _ interruptions: Interruptions, _ statistics: RequestStatistics,
     observer: (any ExchangeObserver)?
   ) {
-    self.buffers = buffers
-    self.interruptions = interruptions
-    route = ReplyRoute(
-      unique: 0, destination: .device(descriptor), observer: observer, statistics: statistics)
-    served = interruptions.add()
-    header = Self.noHeader
-    message = Self.noMessage
-    mayWait = true
-    ringThread = nil
+    self.init(
+      to: .device(descriptor), buffers, nil, mayWait: true, interruptions, statistics, observer)
   }
 
   /// For a thread that serves what comes to `thread`, which is that thread itself or, where it is nil, a worker. `entry` is any.
-  init(
+  convenience init(
     _ thread: RingThread?, _ entry: RingEntry, _ interruptions: Interruptions,
     _ statistics: RequestStatistics, observer: (any ExchangeObserver)?
   ) {
-    buffers = nil
+    self.init(
+      to: .ring(entry), nil, thread, mayWait: thread == nil, interruptions, statistics, observer)
+  }
+
+  private init(
+    to destination: ReplyRoute.Destination, _ buffers: TransferMemory.Buffers?,
+    _ thread: RingThread?, mayWait: Bool, _ interruptions: Interruptions,
+    _ statistics: RequestStatistics, _ observer: (any ExchangeObserver)?
+  ) {
+    self.buffers = buffers
     self.interruptions = interruptions
     route = ReplyRoute(
-      unique: 0, destination: .ring(entry), observer: observer, statistics: statistics)
+      unique: 0, destination: destination, observer: observer, statistics: statistics)
     served = interruptions.add()
     header = Self.noHeader
     message = Self.noMessage
-    mayWait = thread == nil
+    self.mayWait = mayWait
     ringThread = thread
   }
 
@@ -161,7 +163,7 @@ public final class Exchange: @unchecked Sendable {
   /// number, which is that of `WaitPolicy`. It is not sent: another thread has the server serve the request again, and that one may wait.
   public static let wouldWait = Errno(rawValue: 0x4E57_4149)
 
-  /// Where a reply of up to `size` bytes can be made, or of as many as there is room for. `send(first:)` sends it from there. The request's
+  /// Where a reply of up to `size` bytes can be made, or of as many as there is room for. `send` sends it from there. The request's
   /// names and data may lie in the same place, and be gone once something is written to it.
   @inline(__always)
   public func output(_ size: Int) -> UnsafeMutableRawBufferPointer {

@@ -21,11 +21,12 @@ public final class ServedRequest: @unchecked Sendable {
 
   init(_ interruptions: Interruptions) { self.interruptions = interruptions }
 
-  /// The calling thread serves this request of the thread `caller` from here on.
+  /// The calling thread serves this request of the thread `caller` from here on. An interruption that another thread notes at the same time is
+  /// not lost (`Interruptions.begin`).
   public func begin(_ unique: UInt64, caller: Int32) {
     self.caller = caller
     nextLook = 0
-    state.store(unique, ordering: .releasing)
+    state.store(unique, ordering: .sequentiallyConsistent)
   }
 
   /// Whether it is request `unique` that is served, which is marked then.
@@ -33,13 +34,6 @@ public final class ServedRequest: @unchecked Sendable {
     state.compareExchange(
       expected: unique, desired: unique | Self.mark, ordering: .acquiringAndReleasing
     ).exchanged
-  }
-
-  /// The same, so that an interruption that another thread notes at the same time is not lost (`Interruptions.begin`).
-  func beginVisibly(_ unique: UInt64, caller: Int32) {
-    self.caller = caller
-    nextLook = 0
-    state.store(unique, ordering: .sequentiallyConsistent)
   }
 
   /// Whether the kernel has said that the caller was interrupted.
@@ -133,7 +127,7 @@ public final class Interruptions: Sendable {
   /// A thread serves request `unique` from here on, whose interruption may have come before.
   @inline(__always)
   func begin(_ request: ServedRequest, _ unique: UInt64, caller: Int32) {
-    request.beginVisibly(unique, caller: caller)
+    request.begin(unique, caller: caller)
     // Either this sees the early interruption, or that sees the request (`interrupt`).
     guard earlyCount.load(ordering: .sequentiallyConsistent) != 0 else { return }
     if takeEarly(unique) { _ = request.interrupt(unique) }

@@ -46,11 +46,7 @@ public final class Monitor: @unchecked Sendable {
   }
 
   /// Milliseconds since some point in the past.
-  public static var now: Int {
-    var now = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &now)
-    return now.tv_sec * 1000 + now.tv_nsec / 1_000_000
-  }
+  public static var now: Int { Int(Clock.now / 1_000_000) }
 
   /// The same, and false once `deadline` is over. Lock held.
   public func wait(until deadline: timespec) -> Bool {

@@ -43,7 +43,7 @@ extension RealMounts {
     @Test func rootMountsAndAnotherUserServes() throws {
       let user = try TestUser.mounter.get()
       try Site.with { site in
-        // The user who serves may use neither the image nor the mount point.
+        // The user of the unit may use neither the image nor the mount point.
         try Syscall.chmod(site.image.path, mode: 0o600)
         try Syscall.chmod(site.point, mode: 0o700)
         let become = "setpriv --reuid=\(user.uid) --regid=\(user.gid) --clear-groups"

@@ -63,6 +63,14 @@ public enum Opcode: UInt32, Hashable, Sendable, CaseIterable {
   case iomapBegin = 4094
   case iomapEnd = 4095
 
+  /// Whether the kernel waits for a reply.
+  public var hasReply: Bool {
+    switch self {
+    case .forget, .batchForget, .interrupt, .notifyReply: false
+    default: true
+    }
+  }
+
   /// FUSE_INIT_BSWAP_RESERVED: what INIT looks like in the other byte order.
   static var foreignInitialize: UInt32 { Opcode.initialize.rawValue.byteSwapped }
 }

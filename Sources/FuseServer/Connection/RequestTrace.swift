@@ -59,14 +59,14 @@ final class RequestTrace: ExchangeObserver {
 
   private func note(_ message: RequestMessage) {
     switch message.request {
-    // These have no reply.
-    case .forget, .batchForget, .interrupt, .notifyReply: return
     case .initialize(let offer): state.withLock { $0.offer = offer }
     case .iomapConfig(let config):
       state.withLock { $0.negotiated.iomapRevision = config.revision }
     default: break
     }
-    if let opcode = message.header.opcode { begin(message.header.unique, opcode) }
+    if let opcode = message.header.opcode, opcode.hasReply {
+      begin(message.header.unique, opcode)
+    }
   }
 
   private func begin(_ unique: UInt64, _ opcode: Opcode) {

@@ -79,11 +79,12 @@ final class DirectWrites: @unchecked Sendable {
   ) -> Bool {
     guard count > 0 else { return false }
     let pages = operations.stalePages(of: node)
-    guard pages != .none, hasThread() else { return false }
-    let held = Held(exchange.takeReply(), node, offset, count, pages)
-    let isTaken = monitor.withLock {
+    guard pages != .none else { return false }
+    return monitor.withLock {
       guard !state.isStopped else { return false }
-      state.waiting.append(held)
+      startThreadIfNeeded()
+      guard !state.threads.isEmpty else { return false }
+      state.waiting.append(Held(exchange.takeReply(), node, offset, count, pages))
       if state.isCrowded, state.overseer == nil {
         state.overseer = OwnedThread { [self] in oversee() }
       }
@@ -91,23 +92,16 @@ final class DirectWrites: @unchecked Sendable {
       if state.overseer == nil { monitor.wakeOne() } else { monitor.wake() }
       return true
     }
-    if !isTaken { answer(held) }
-    return true
   }
 
-  /// Whether there is a thread for another write, which is started where that is needed.
-  private func hasThread() -> Bool {
-    monitor.withLock {
-      guard !state.isStopped else { return false }
-      if state.idleThreads <= state.waiting.count,
-        state.threads.count < Negotiation.maximumBackground,
-        let thread = OwnedThread({ [self] in serve() })
-      {
-        state.threads.append(thread)
-        state.idleThreads += 1
-      }
-      return !state.threads.isEmpty
-    }
+  /// Monitor held.
+  private func startThreadIfNeeded() {
+    guard state.idleThreads <= state.waiting.count,
+      state.threads.count < Negotiation.maximumBackground,
+      let thread = OwnedThread({ [self] in serve() })
+    else { return }
+    state.threads.append(thread)
+    state.idleThreads += 1
   }
 
   /// The connection has ended. Returns when all writes have been answered, as far as anything can be.

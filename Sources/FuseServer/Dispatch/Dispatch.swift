@@ -40,17 +40,22 @@ final class Dispatch: RequestServer {
 
   /// A request that is unknown, or no request.
   private func refuse(_ exchange: Exchange, _ error: DecodingError) {
-    switch exchange.header.opcode {
-    case .forget, .batchForget, .interrupt, .notifyReply: exchange.dropReply()
-    case nil where error.flaw == .unknownOpcode: exchange.send(.noFunction)
-    default: exchange.send(.invalidArgument)
+    refuse(exchange, error.flaw == .unknownOpcode ? .noFunction : .invalidArgument)
+  }
+
+  private func refuse(_ exchange: Exchange, _ error: Errno) {
+    if exchange.header.opcode?.hasReply == false {
+      exchange.dropReply()
+    } else {
+      exchange.send(error)
     }
   }
 
   /// Hands a request to the part that answers it.
   private func serve(_ request: Request, _ exchange: Exchange) {
-    guard connection.hasBegun else { return begin(request, exchange) }
     switch request {
+    case .initialize(let request): initialize(request, exchange)
+    case _ where !connection.hasBegun: refuse(exchange, .ioError)
     case .lookup(let request): lookup(request, exchange)
     case .forget(let request): forget(request, exchange)
     case .batchForget(let request): forget(request, exchange)
@@ -75,7 +80,8 @@ final class Dispatch: RequestServer {
     case .releasedir: releaseDirectory(exchange)
     case .readdir(let request): readDirectory(request, exchange, isPlus: false)
     case .readdirplus(let request): readDirectory(request, exchange, isPlus: true)
-    case .initialize, .destroy, .interrupt: serveConnection(request, exchange)
+    case .interrupt(let request): interrupt(request, exchange)
+    case .destroy: destroy(exchange)
     case .freeze, .unfreeze, .shutdown, .iomapConfig, .iomapBegin, .iomapEnd, .iomapIOEnd:
       serveIomap(request, exchange)
     // The kernel locks by itself; the others are not asked of servers like this one, or optional.
@@ -88,24 +94,9 @@ final class Dispatch: RequestServer {
 
   // MARK: The connection
 
-  private func begin(_ request: Request, _ exchange: Exchange) {
-    switch request {
-    case .initialize: serveConnection(request, exchange)
-    case .forget, .batchForget, .interrupt, .notifyReply: exchange.dropReply()
-    default: exchange.send(.ioError)
-    }
-  }
-
-  private func serveConnection(_ request: Request, _ exchange: Exchange) {
-    switch request {
-    case .initialize(let request): initialize(request, exchange)
-    case .interrupt(let request):
-      if !deferred.interrupt(request.unique) { interruptions.interrupt(request.unique) }
-      exchange.dropReply()
-    default:
-      destroy()
-      exchange.send(nil)
-    }
+  private func interrupt(_ request: Request.Interrupt, _ exchange: Exchange) {
+    if !deferred.interrupt(request.unique) { interruptions.interrupt(request.unique) }
+    exchange.dropReply()
   }
 
   private func initialize(_ request: Request.Initialize, _ exchange: Exchange) {
@@ -131,11 +122,12 @@ final class Dispatch: RequestServer {
   private static let releasePatience = 30
 
   /// The kernel says that the mount has ended.
-  private func destroy() {
+  private func destroy(_ exchange: Exchange) {
     if connection.options.workerCount > 1, !handles.waitForNone(seconds: Self.releasePatience) {
       Session.log.error("the kernel has ended the mount without closing all files")
     }
     operations.destroy()
+    exchange.send(nil)
   }
 
   // MARK: Replies

@@ -12,7 +12,7 @@ struct MountTable {
     let source: String
     /// Whether no program can write to the file system, through this mount or another one.
     let isReadOnly: Bool
-    /// The user who has mounted, where it is a FUSE mount.
+    /// The owner of the mount, where it is a FUSE mount.
     var userID: UInt32?
   }
 

@@ -1,3 +1,4 @@
+import FuseTransport
 import Glibc
 import Journal
 import Synchronization
@@ -12,25 +13,19 @@ final class ReplayProgress: Sendable {
 
   init(_ name: String) {
     self.name = name
-    nextLine = Mutex(Self.now + Self.interval)
+    nextLine = Mutex(Clock.now + Self.interval)
   }
 
   func report(_ progress: JournalRecovery.Progress) {
     guard isWanted, progress.total > 0 else { return }
     let isDue = nextLine.withLock { next in
-      guard Self.now >= next else { return false }
-      next = Self.now + Self.interval
+      guard Clock.now >= next else { return false }
+      next = Clock.now + Self.interval
       return true
     }
     guard isDue else { return }
     let percent = min(progress.done, progress.total) * 100 / progress.total
     Console.note(
       "\(progress.isWriting ? "replaying" : "checking") the journal of '\(name)': \(percent) %")
-  }
-
-  private static var now: UInt64 {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
   }
 }

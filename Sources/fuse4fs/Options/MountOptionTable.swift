@@ -126,74 +126,77 @@ enum MountOptionTable {
         effect: .assign("on|off", \.iomapCache, { $0 == "on" ? true : $0 == "off" ? false : nil })),
     ])
 
+  /// What works in the mount only if that is asked for.
+  private static func privilege(
+    _ word: String, _ what: String,
+    _ property: WritableKeyPath<MountOptions, MountPrivilege> & Sendable
+  ) -> [MountOptionDefinition] {
+    [
+      .init(
+        "no\(word)", summary: "no \(what) (default)",
+        effect: .flag { $0[keyPath: property].refuse() }),
+      .init(
+        word, summary: "\(what) work; for root only",
+        effect: .flag { $0[keyPath: property].grant() }),
+      .init(
+        "allow_\(word)", summary: "the same through mount(8), unless no\(word) is given as well",
+        effect: .flag { $0[keyPath: property].grantUnlessRefused() }),
+    ]
+  }
+
   private static let mount = Section(
     title: "The mount",
-    options: [
-      .init(
-        "nodev", summary: "no device nodes (default)", effect: .flag { $0.deviceNodes.refuse() }),
-      .init(
-        "dev", summary: "device nodes work; for root only", effect: .flag { $0.deviceNodes.grant() }
-      ),
-      .init(
-        "allow_dev", summary: "the same through mount(8), unless nodev is given as well",
-        effect: .flag { $0.deviceNodes.grantUnlessRefused() }),
-      .init(
-        "nosuid", summary: "no set-user-ID programs (default)",
-        effect: .flag { $0.setUserID.refuse() }),
-      .init(
-        "suid", summary: "set-user-ID programs work; for root only",
-        effect: .flag { $0.setUserID.grant() }),
-      .init(
-        "allow_suid", summary: "the same through mount(8), unless nosuid is given as well",
-        effect: .flag { $0.setUserID.grantUnlessRefused() }),
-      .init("noexec", summary: "no program can be started", effect: .set(\.noexec, true)),
-      .init("exec", summary: "programs can be started (default)", effect: .set(\.noexec, false)),
-      .init("noatime", summary: "never update access times", effect: .set(\.atime, .noatime)),
-      .init(
-        "relatime", "atime", summary: "update access times sparingly (default)",
-        effect: .set(\.atime, .relatime)),
-      .init(
-        "strictatime", summary: "update access times always", effect: .set(\.atime, .strictatime)),
-      .init(
-        "nodiratime", summary: "never update access times of directories",
-        effect: .set(\.directoryAtime, false)),
-      .init(
-        "diratime", summary: "update them, too (default)", effect: .set(\.directoryAtime, true)),
-      .init(
-        "dirsync", summary: "changes of directories reach the disk at once",
-        effect: .set(\.dirsync, true)),
-      .init(
-        "sync", summary: "all changes reach the disk at once",
-        effect: .set(\.synchronous, true)),
-      .init(
-        "async", summary: "changes may wait in memory (default)", effect: .set(\.synchronous, false)
-      ),
-      .init(
-        "remount", summary: "change a mount that is there, as far as that can be done; for root",
-        effect: .set(\.remount, true)),
-      .init(
-        "cache_size", summary: "memory for metadata, such as 128M (64M)",
-        effect: .assign("SIZE", \.cacheSize, parseCacheSize)),
-      .init(
-        "keep_awake",
-        summary: "processors poll between requests of a busy program; for root (auto)",
-        effect: .assign("auto|on|off", \.keepAwake, { Wakefulness(rawValue: $0) })),
-      .init(
-        "io_uring", summary: "requests come over io_uring, where the kernel has it on (off)",
-        effect: .assign("auto|on|off", \.ioUring, { IOUringWish(rawValue: $0) })),
-      .init(
-        "sandbox", summary: "the daemon gives up what it does not need; on: or fails (auto)",
-        effect: .assign("auto|on|off", \.sandbox, { SandboxWish(rawValue: $0) })),
-      .init(
-        "check_open", summary: "refuse to open immutable and append-only files as ext4 does",
-        effect: .set(\.checkOpen, true)),
-      .init(
-        "fsname", summary: "source shown in the mount table (DEVICE)",
-        effect: .assign("NAME", \.fsName, { $0 })),
-      .init(
-        "subtype", summary: "type shown in the mount table after 'fuse.' (fuse4fs)",
-        effect: .assign("TYPE", \.subtype, { $0 })),
-    ])
+    options: privilege("dev", "device nodes", \.deviceNodes)
+      + privilege("suid", "set-user-ID programs", \.setUserID) + [
+        .init("noexec", summary: "no program can be started", effect: .set(\.noexec, true)),
+        .init("exec", summary: "programs can be started (default)", effect: .set(\.noexec, false)),
+        .init("noatime", summary: "never update access times", effect: .set(\.atime, .noatime)),
+        .init(
+          "relatime", "atime", summary: "update access times sparingly (default)",
+          effect: .set(\.atime, .relatime)),
+        .init(
+          "strictatime", summary: "update access times always", effect: .set(\.atime, .strictatime)),
+        .init(
+          "nodiratime", summary: "never update access times of directories",
+          effect: .set(\.directoryAtime, false)),
+        .init(
+          "diratime", summary: "update them, too (default)", effect: .set(\.directoryAtime, true)),
+        .init(
+          "dirsync", summary: "changes of directories reach the disk at once",
+          effect: .set(\.dirsync, true)),
+        .init(
+          "sync", summary: "all changes reach the disk at once",
+          effect: .set(\.synchronous, true)),
+        .init(
+          "async", summary: "changes may wait in memory (default)",
+          effect: .set(\.synchronous, false)
+        ),
+        .init(
+          "remount", summary: "change a mount that is there, as far as that can be done; for root",
+          effect: .set(\.remount, true)),
+        .init(
+          "cache_size", summary: "memory for metadata, such as 128M (64M)",
+          effect: .assign("SIZE", \.cacheSize, parseCacheSize)),
+        .init(
+          "keep_awake",
+          summary: "processors poll between requests of a busy program; for root (auto)",
+          effect: .assign("auto|on|off", \.keepAwake, { Wakefulness(rawValue: $0) })),
+        .init(
+          "io_uring", summary: "requests come over io_uring, where the kernel has it on (off)",
+          effect: .assign("auto|on|off", \.ioUring, { IOUringWish(rawValue: $0) })),
+        .init(
+          "sandbox", summary: "the daemon gives up what it does not need; on: or fails (auto)",
+          effect: .assign("auto|on|off", \.sandbox, { SandboxWish(rawValue: $0) })),
+        .init(
+          "check_open", summary: "refuse to open immutable and append-only files as ext4 does",
+          effect: .set(\.checkOpen, true)),
+        .init(
+          "fsname", summary: "source shown in the mount table (DEVICE)",
+          effect: .assign("NAME", \.fsName, { $0 })),
+        .init(
+          "subtype", summary: "type shown in the mount table after 'fuse.' (fuse4fs)",
+          effect: .assign("TYPE", \.subtype, { $0 })),
+      ])
 
   private static let administrative = Section(
     title: "Accepted for mount(8) and fstab(5), without effect",

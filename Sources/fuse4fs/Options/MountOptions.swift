@@ -93,7 +93,7 @@ struct MountOptions: Sendable, Equatable {
   var cacheSize: Int64?
   /// Nil: `auto`.
   var keepAwake: Wakefulness?
-  /// Nil: `auto`.
+  /// Nil: `off`.
   var ioUring: IOUringWish?
   /// Nil: `auto`.
   var sandbox: SandboxWish?

@@ -1,3 +1,4 @@
+import FuseTransport
 import Glibc
 import SystemPackage
 
@@ -38,13 +39,7 @@ struct ControlConnection: ~Copyable {
   }
 
   /// A time `milliseconds` from now, for the other functions.
-  static func deadline(inMilliseconds milliseconds: Int) -> Int { now + milliseconds }
-
-  private static var now: Int {
-    var now = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &now)
-    return now.tv_sec * 1000 + now.tv_nsec / 1_000_000
-  }
+  static func deadline(inMilliseconds milliseconds: Int) -> Int { Monitor.now + milliseconds }
 
   /// Reads until the other side ends, `isWhole` says so, or there are `limit` bytes. ETIMEDOUT.
   func read(
@@ -83,7 +78,7 @@ struct ControlConnection: ~Copyable {
     case EAGAIN: break
     default: throw .last
     }
-    let rest = deadline - Self.now
+    let rest = deadline - Monitor.now
     guard rest > 0 else { throw .timedOut }
     var file = pollfd(fd: descriptor, events: Int16(event), revents: 0)
     if poll(&file, 1, CInt(rest)) == 0 { throw .timedOut }

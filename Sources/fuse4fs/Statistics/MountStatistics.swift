@@ -36,7 +36,7 @@ final class StatisticsSource: Sendable {
   private let volume: Volume
   private let iomap: IomapServer?
   private let name: String
-  private let start = StatisticsSource.now
+  private let start = Clock.now
 
   init(session: Session, volume: Volume, iomap: IomapServer?, name: String) {
     self.session = session
@@ -55,18 +55,12 @@ final class StatisticsSource: Sendable {
   var current: MountStatistics {
     let publisher = iomap?.publisher
     return MountStatistics(
-      source: name, processID: getpid(), uptimeNanoseconds: Self.now - start,
+      source: name, processID: getpid(), uptimeNanoseconds: Clock.now - start,
       operations: session.statistics.operations, volume: volume.activity,
       iomap: iomap.flatMap { iomap in
         publisher.map {
           .init(counts: iomap.statistics.counts, notifications: $0.notifier.counters)
         }
       })
-  }
-
-  private static var now: UInt64 {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
   }
 }

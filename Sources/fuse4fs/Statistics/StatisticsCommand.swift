@@ -50,7 +50,7 @@ enum StatisticsCommand {
     return mount
   }
 
-  /// Root, and the user who has mounted.
+  /// Root, and the owner of the mount.
   private static func checkUser(
     of mount: MountTable.Entry, _ mountpoint: String
   ) throws(StartupFailure) {
